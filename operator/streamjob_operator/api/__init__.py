@@ -1,0 +1,1 @@
+"""The StreamJob API, typed: spec, status, conditions, names."""

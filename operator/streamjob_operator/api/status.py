@@ -1,0 +1,136 @@
+"""What the operator reports: `status` of a StreamJob, typed. It is also where intents are recorded."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from streamjob_operator.api.conditions import Condition
+from streamjob_operator.api.model import Model, Time
+
+
+class State(StrEnum):
+    """What the job REALLY does. `Unknown`: Flink can't be asked right now."""
+
+    OPERATING = "Operating"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    STOPPED = "Stopped"
+    UNKNOWN = "Unknown"
+
+
+class OperationType(StrEnum):
+    """The operations of the contract."""
+
+    RUN = "Run"
+    RESUME = "Resume"
+    PAUSE = "Pause"
+    STOP = "Stop"
+    UPGRADE = "Upgrade"
+    RESTART = "Restart"
+    RECOVER = "Recover"
+    SNAPSHOT = "Snapshot"
+
+
+class Operation(Model):
+    """The operation under way, and the intent behind it.
+
+    Whatever must not happen twice stands here before it is done: the savepoint's trigger id and directory
+    before Flink is asked, the run's Flink job id before its objects are made.
+    """
+
+    type: OperationType
+    attempt: int | None = None
+    """Counted from 1; absent where Flink itself is recovering."""
+    started_at: Time
+    message: str = ""
+    trigger_id: str | None = None
+    """The savepoint asked for, 32 hex digits; present while a snapshot is being taken."""
+    target_dir: str | None = None
+    flink_job_id: str | None = None
+    """The run being started, 32 hex digits; present from the intent to start it on."""
+    run_of_spec: int | None = None
+    """The run whose spec is started again: set while an Upgrade is rolled back."""
+
+
+class Warning(Model):  # noqa: A001 - the contract's word
+    """What did not succeed, in words that say what to do. Stays until it succeeds or the wish changes."""
+
+    reason: str
+    message: str
+    remedy: str | None = None
+    since: Time
+    attempts: int | None = None
+
+
+class SnapshotOrigin(StrEnum):
+    """What made a snapshot."""
+
+    PAUSE = "Pause"
+    MANUAL = "Manual"
+    PERIODIC = "Periodic"
+    UPGRADE = "Upgrade"
+    RESTART = "Restart"
+    DELETION = "Deletion"
+    CHECKPOINT = "Checkpoint"
+    RESTORE = "Restore"
+
+
+class Snapshot(Model):
+    """A snapshot that Flink named."""
+
+    id: str
+    path: str
+    origin: SnapshotOrigin
+    taken_at: Time
+    flink_version: str | None = None
+
+
+class FlinkStatus(Model):
+    """Flink's own view of the run."""
+
+    job_id: str | None = None
+    job_state: str | None = None
+    restarts: int | None = None
+    version: str | None = None
+    ui_url: str | None = None
+
+
+class RetryStatus(Model):
+    """How often the operation that failed was tried, for which wish, and when it is tried again."""
+
+    operation: OperationType
+    generation: int
+    attempts: int
+    next_attempt_at: Time | None = None
+    """Absent: given up until the resource is edited or a new nonce is set."""
+
+
+class StreamJobStatus(Model):
+    """`status` of a StreamJob: the job's detail page."""
+
+    job_id: str | None = None
+    type: str | None = None
+    state: State | None = None
+    operation: Operation | None = None
+    warning: Warning | None = None
+    retry: RetryStatus | None = None
+    recoveries: int | None = None
+    """Starts by Recover since the job last ran 10 minutes undisturbed."""
+    region: str | None = None
+    zone: str | None = None
+    start_time: Time | None = None
+    stop_time: Time | None = None
+    run: int | None = None
+    accumulated_seconds: int | None = None
+    running_cu: str | None = None
+    snapshot: Snapshot | None = None
+    snapshots: tuple[Snapshot, ...] = ()
+    flink: FlinkStatus | None = None
+    started_from: str | None = None
+    script_hash: str | None = None
+    observed_generation: int | None = None
+    observed_restart_nonce: str | None = None
+    observed_snapshot_nonce: str | None = None
+    observed_restore: str | None = None
+    """`restore.snapshot` as the last start took note of it."""
+    conditions: tuple[Condition, ...] = ()

@@ -1,0 +1,1 @@
+"""Decisions: what was observed and the time in, a plan out. Pure."""

@@ -1,0 +1,81 @@
+"""What Flink's REST interface answers, typed, bounded and stripped of control characters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True)
+class JobOverview:
+    """One job of `GET /jobs/overview`, which Flink answers live (other replies may be 3 s old)."""
+
+    job_id: str
+    name: str
+    state: str
+    """Flink's own word: INITIALIZING, CREATED, RUNNING, RESTARTING, FAILING, FAILED, CANCELLING, CANCELED, FINISHED, ..."""
+    tasks_total: int
+    tasks_running: int
+    tasks_finished: int
+    last_modification: int
+    """Milliseconds on Flink's clock: the last time the job or one of its tasks changed."""
+    quiet_for: timedelta
+    """Since the last change of the job or one of its tasks, on Flink's own clock."""
+
+    @property
+    def all_tasks_run(self) -> bool:
+        """Every task runs or has finished, and at least one runs."""
+        return (
+            self.state == "RUNNING"
+            and self.tasks_running > 0
+            and self.tasks_running + self.tasks_finished == self.tasks_total
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """The job has ended for good."""
+        return self.state in {"FINISHED", "FAILED", "CANCELED"}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A root cause, fit to be shown: one or two lines, no stack, no option values."""
+
+    message: str
+    at: datetime | None = None
+    exception: str = ""
+    """The class name of the deciding exception, without its package."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A completed checkpoint or savepoint that Flink names."""
+
+    path: str
+    taken_at: datetime
+    is_savepoint: bool = False
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """`GET /jobs/:id/checkpoints` in brief."""
+
+    completed: int
+    failed: int
+    newest: Checkpoint | None = None
+    """The newest completed checkpoint that is still on disk (not a savepoint)."""
+    savepoint: Checkpoint | None = None
+    """The newest savepoint that Flink knows of."""
+    restored_path: str | None = None
+    consecutive_failures: int = 0
+    """Failures since the newest completed checkpoint, as far as Flink's history goes back."""
+    last_failure: str | None = None
+
+
+@dataclass(frozen=True)
+class SavepointResult:
+    """What came of a savepoint request. In progress: neither path nor failure. `unknown`: Flink never heard of it."""
+
+    path: str | None = None
+    failure: Failure | None = None
+    unknown: bool = False

@@ -1,0 +1,1 @@
+"""Kopf's handlers: arguments in, one call out."""

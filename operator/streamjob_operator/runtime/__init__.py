@@ -1,0 +1,1 @@
+"""Small parts of the running process: clock, wake-ups, back-off, metrics, logs."""

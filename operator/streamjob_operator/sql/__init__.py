@@ -1,0 +1,1 @@
+"""Reading SQL scripts as Flink reads them: statements, pipelines, tables. Pure."""
