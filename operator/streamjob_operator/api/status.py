@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from streamjob_operator.api.conditions import Condition
 from streamjob_operator.api.model import Model, Time
 
@@ -31,37 +33,6 @@ class OperationType(StrEnum):
     SNAPSHOT = "Snapshot"
 
 
-class Operation(Model):
-    """The operation under way, and the intent behind it.
-
-    Whatever must not happen twice stands here before it is done: the savepoint's trigger id and directory
-    before Flink is asked, the run's Flink job id before its objects are made.
-    """
-
-    type: OperationType
-    attempt: int | None = None
-    """Counted from 1; absent where Flink itself is recovering."""
-    started_at: Time
-    message: str = ""
-    trigger_id: str | None = None
-    """The savepoint asked for, 32 hex digits; present while a snapshot is being taken."""
-    target_dir: str | None = None
-    flink_job_id: str | None = None
-    """The run being started, 32 hex digits; present from the intent to start it on."""
-    run_of_spec: int | None = None
-    """The run whose spec is started again: set while an Upgrade is rolled back."""
-
-
-class Warning(Model):  # noqa: A001 - the contract's word
-    """What did not succeed, in words that say what to do. Stays until it succeeds or the wish changes."""
-
-    reason: str
-    message: str
-    remedy: str | None = None
-    since: Time
-    attempts: int | None = None
-
-
 class SnapshotOrigin(StrEnum):
     """What made a snapshot."""
 
@@ -73,6 +44,51 @@ class SnapshotOrigin(StrEnum):
     DELETION = "Deletion"
     CHECKPOINT = "Checkpoint"
     RESTORE = "Restore"
+
+
+class Phase(StrEnum):
+    """How far an operation is. Recorded before the acts of the phase begin."""
+
+    SNAPSHOTTING = "Snapshotting"
+    ENDING = "Ending"
+    STARTING = "Starting"
+
+
+class Operation(Model):
+    """The operation under way, and the intent behind it.
+
+    Whatever must not happen twice stands here before it is done: the savepoint's trigger id and directory
+    before Flink is asked, the run's Flink job id before its objects are made.
+    """
+
+    type: OperationType
+    phase: Phase | None = None
+    """Absent where Flink itself is recovering: the operator only watches."""
+    attempt: int | None = None
+    """Counted from 1; absent where Flink itself is recovering."""
+    started_at: Time
+    message: str = ""
+    trigger_id: str | None = None
+    """The savepoint asked for, 32 hex digits; present while a snapshot is being taken."""
+    target_dir: str | None = None
+    origin: SnapshotOrigin | None = None
+    """What the snapshot being taken is for."""
+    flink_job_id: str | None = None
+    """The run being started, 32 hex digits; present from the intent to start it on."""
+    then: State | None = None
+    """Where an ending leads: Paused, Stopped, or Running when another run is to follow."""
+    previous_run: int | None = None
+    """The run whose spec an Upgrade goes back to when the new one can't start."""
+
+
+class Warning(Model):  # noqa: A001 - the contract's word
+    """What did not succeed, in words that say what to do. Stays until it succeeds or the wish changes."""
+
+    reason: str
+    message: str
+    remedy: str | None = None
+    since: Time
+    attempts: int | None = None
 
 
 class Snapshot(Model):
@@ -121,8 +137,10 @@ class StreamJobStatus(Model):
     start_time: Time | None = None
     stop_time: Time | None = None
     run: int | None = None
+    ended: bool | None = None
+    """The run ended without a wish: it finished or was cancelled. Only a new wish starts another."""
     accumulated_seconds: int | None = None
-    running_cu: str | None = None
+    running_cu: str | None = Field(default=None, alias="runningCU")
     snapshot: Snapshot | None = None
     snapshots: tuple[Snapshot, ...] = ()
     flink: FlinkStatus | None = None

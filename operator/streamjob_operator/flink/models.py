@@ -13,7 +13,7 @@ class JobOverview:
     job_id: str
     name: str
     state: str
-    """Flink's own word: INITIALIZING, CREATED, RUNNING, RESTARTING, FAILING, FAILED, CANCELLING, CANCELED, FINISHED, ..."""
+    """Flink's own word: CREATED, RUNNING, RESTARTING, FAILED, CANCELED, FINISHED, and others."""
     tasks_total: int
     tasks_running: int
     tasks_finished: int
@@ -21,6 +21,8 @@ class JobOverview:
     """Milliseconds on Flink's clock: the last time the job or one of its tasks changed."""
     quiet_for: timedelta
     """Since the last change of the job or one of its tasks, on Flink's own clock."""
+    job_type: str = ""
+    """STREAMING or BATCH; Flink 2.3 says it here, older versions only in the job's details."""
 
     @property
     def all_tasks_run(self) -> bool:
@@ -45,6 +47,8 @@ class Failure:
     at: datetime | None = None
     exception: str = ""
     """The class name of the deciding exception, without its package."""
+    in_program: bool = False
+    """The program or the script itself failed, before any job was submitted."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,12 @@ class Checkpoints:
 
 @dataclass(frozen=True)
 class SavepointResult:
-    """What came of a savepoint request. In progress: neither path nor failure. `unknown`: Flink never heard of it."""
+    """What came of a savepoint request. In progress: neither path nor failure.
+
+    Both: the savepoint is whole, and the job failed while it was stopping.
+    """
 
     path: str | None = None
     failure: Failure | None = None
     unknown: bool = False
+    """Flink never heard of this request."""

@@ -1,0 +1,88 @@
+"""A job that ended: by itself, by failing for good, or cancelled from outside."""
+
+from __future__ import annotations
+
+from streamjob_operator.api.status import (
+    Operation,
+    OperationType,
+    Phase,
+    State,
+    StreamJobStatus,
+)
+from streamjob_operator.decide import problems
+from streamjob_operator.decide.plan import Event, Plan
+from streamjob_operator.decide.problems import Problem
+from streamjob_operator.decide.transitions import begin_ending, failure_event
+from streamjob_operator.decide.view import (
+    QUIET_AFTER_RECOVERY,
+    View,
+    changed,
+    keep_snapshot,
+    newest_state,
+    note_failure,
+    without_failure,
+)
+from streamjob_operator.flink.models import Failure
+
+
+def _with_operation(view: View, status: StreamJobStatus, kind: OperationType) -> StreamJobStatus:
+    """The status with an operation to end the run under, keeping the one that is under way."""
+    if status.operation is not None and status.operation.phase is not None:
+        return status
+    operation = Operation(type=kind, phase=Phase.ENDING, attempt=1, started_at=view.now)
+    return changed(status, operation=operation)
+
+
+def job_finished(view: View) -> Plan:
+    """A bounded job came to its end: nothing is wrong, and nothing starts it again by itself."""
+    status = without_failure(view.status)
+    status = _with_operation(view, status, OperationType.STOP)
+    status = changed(status, snapshot=None, ended=True)
+    text = f"run {status.run} finished: its sources are exhausted"
+    return begin_ending(view, status, State.STOPPED, text, Event("Normal", "JobFinished", text))
+
+
+def job_cancelled(view: View) -> Plan:
+    """Somebody cancelled the job in Flink: that was no wish of this resource."""
+    problem = Problem(
+        "the job was cancelled in Flink, not through this resource; its checkpoints are gone",
+        "to run it afresh, set desiredState to Stopped and then to Running",
+        heals=False,
+    )
+    status = _with_operation(view, view.status, OperationType.STOP)
+    status = note_failure(view, status, OperationType.RUN, problem, "JobCancelled")
+    status = changed(status, ended=True)
+    return begin_ending(view, status, State.STOPPED, problem.message, failure_event(status))
+
+
+def job_failed(view: View) -> Plan:
+    """Flink gave the job up: start it again from its newest state while attempts last."""
+    failure = view.seen.flink.failure or Failure("Flink gives no cause")
+    problem = problems.of_failure(failure)
+    status = view.status
+    newest = newest_state(view)
+    if newest is not None:
+        status = keep_snapshot(status, newest)
+    started = status.start_time
+    quiet = started is not None and view.now - started > QUIET_AFTER_RECOVERY
+    attempt = 1 if quiet else (status.recoveries or 0) + 1
+    recovery = view.seen.spec.recovery
+    may_start = view.seen.run_spec is not None or view.seen.record is not None
+    if not recovery.enabled or attempt > recovery.max_attempts or not may_start:
+        hopeless = Problem(problem.message, problem.remedy, heals=False)
+        status = _with_operation(view, status, OperationType.RECOVER)
+        status = note_failure(view, status, OperationType.RECOVER, hopeless, "JobFailed")
+        return begin_ending(view, status, State.STOPPED, problem.message, failure_event(status))
+    operation = Operation(
+        type=OperationType.RECOVER,
+        phase=Phase.ENDING,
+        attempt=attempt,
+        started_at=view.now,
+    )
+    status = changed(status, operation=operation, recoveries=attempt)
+    event = Event(
+        "Warning",
+        "JobFailed",
+        f"{problem.message}: recovering (attempt {attempt} of {recovery.max_attempts})",
+    )
+    return begin_ending(view, status, State.RUNNING, problem.message, event)

@@ -1,0 +1,83 @@
+"""Decide what a StreamJob needs next.
+
+Pure: what was observed, the operator's settings and the time in, a plan out. `decide` reads as the contract's
+order: Stop overtakes everything; an operation under way goes on; then comes what the job itself does, then what
+the user wants of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from streamjob_operator.api.run import job_id_of
+from streamjob_operator.api.spec import Wish
+from streamjob_operator.api.status import OperationType, Phase, State, StreamJobStatus
+from streamjob_operator.decide.ending import ending
+from streamjob_operator.decide.observed import Observed
+from streamjob_operator.decide.plan import Plan
+from streamjob_operator.decide.resting import resting
+from streamjob_operator.decide.running import running
+from streamjob_operator.decide.snapshotting import snapshotting
+from streamjob_operator.decide.starting import starting
+from streamjob_operator.decide.summary import summarise
+from streamjob_operator.decide.transitions import begin_stop
+from streamjob_operator.decide.view import View, changed
+from streamjob_operator.settings import Settings
+
+
+def decide(seen: Observed, settings: Settings, now: datetime) -> Plan:
+    """The next step for one job, and all that is to be reported of it now."""
+    view = View(_prepared(seen), settings, now)
+    plan = _next_step(view)
+    return Plan(summarise(view, plan.status), plan.actions, plan.events, plan.look_again)
+
+
+def _next_step(view: View) -> Plan:
+    operation = view.operation
+    if view.wish is Wish.STOPPED and _is_to_be_stopped(view):
+        return begin_stop(view, "the resource is being deleted" if view.seen.deleting else "Stop")
+    match operation.phase if operation is not None else None:
+        case Phase.SNAPSHOTTING:
+            return snapshotting(view)
+        case Phase.ENDING:
+            return ending(view)
+        case Phase.STARTING:
+            return starting(view)
+        case None:
+            return running(view) if view.seen.run_is_open else resting(view)
+
+
+def _is_to_be_stopped(view: View) -> bool:
+    operation, status = view.operation, view.status
+    if operation is not None and operation.type is OperationType.STOP:
+        return False
+    if operation is not None and operation.phase is not None:
+        return True
+    settled = status.state is State.STOPPED and status.snapshot is None and not status.ended
+    if status.state is None and not view.seen.runs and not view.seen.pods:
+        return False
+    return view.seen.run_is_open or not settled
+
+
+def _prepared(seen: Observed) -> Observed:
+    """First visit: the nonces at birth are the baseline. A new generation: counts start anew."""
+    status = seen.status
+    if status.job_id is None:
+        status = StreamJobStatus(
+            job_id=job_id_of(seen.job.uid),
+            observed_restart_nonce=seen.spec.restart_nonce,
+            observed_snapshot_nonce=seen.spec.snapshot_nonce,
+            conditions=status.conditions,
+        )
+    retry = status.retry
+    if retry is not None and retry.generation != seen.generation and _drops_failure(seen):
+        status = changed(status, retry=None, warning=None)
+    if status.warning is not None and status.warning.reason == "InvalidSpec":
+        status = changed(status, warning=None)
+    return replace(seen, status=status)
+
+
+def _drops_failure(seen: Observed) -> bool:
+    """The failure belongs to an older wish; while its operation is still ending it has to stay."""
+    return seen.status.operation is None

@@ -1,0 +1,99 @@
+"""What comes out of a decision: what to report, what to do, when to look again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from streamjob_operator.api.run import RunRecord
+from streamjob_operator.api.status import StreamJobStatus
+
+
+@dataclass(frozen=True)
+class StartRun:
+    """Make the run's objects, or put back those that are missing."""
+
+    record: RunRecord
+
+
+@dataclass(frozen=True)
+class StopWithSavepoint:
+    """Ask Flink to take a savepoint and end the job. Asking again under one trigger id is harmless."""
+
+    run: int
+    flink_job_id: str
+    trigger_id: str
+    target_dir: str
+    format: str
+
+
+@dataclass(frozen=True)
+class TakeSavepoint:
+    """Ask Flink for a savepoint while the job runs on. Asking again under one id is harmless."""
+
+    run: int
+    flink_job_id: str
+    trigger_id: str
+    target_dir: str
+    format: str
+
+
+@dataclass(frozen=True)
+class CancelJob:
+    """Ask Flink to cancel the job, so that it removes its own checkpoints."""
+
+    run: int
+    flink_job_id: str
+
+
+@dataclass(frozen=True)
+class RemovePods:
+    """Remove all that makes or is a pod of the job, of every run."""
+
+
+@dataclass(frozen=True)
+class RemoveLeftovers:
+    """Remove what ended runs left beside their pods: Services and ConfigMaps, by name."""
+
+    services: tuple[str, ...] = ()
+    config_maps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DisposeSnapshot:
+    """Have Flink remove the files of a snapshot that retention no longer keeps."""
+
+    run: int
+    path: str
+
+
+Action = (
+    StartRun
+    | StopWithSavepoint
+    | TakeSavepoint
+    | CancelJob
+    | RemovePods
+    | RemoveLeftovers
+    | DisposeSnapshot
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A Kubernetes event on the StreamJob, for a transition."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The status is recorded first, the actions follow: nothing is done that was not announced."""
+
+    status: StreamJobStatus
+    actions: tuple[Action, ...] = ()
+    events: tuple[Event, ...] = ()
+    look_again: timedelta = timedelta(minutes=1)
+    """At the latest; whatever is heard from the cluster brings it forward."""

@@ -1,0 +1,86 @@
+"""What went wrong, in words for the user: the cause, what to do, and whether time can heal it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from streamjob_operator.decide.observed import PodSeen
+from streamjob_operator.flink.causes import failure_of_log
+from streamjob_operator.flink.models import Failure
+from streamjob_operator.flink.remedies import remedy_for
+
+BACKOFF: Final = timedelta(seconds=10)
+"""Before the second attempt; doubled for each further one."""
+LONGEST_BACKOFF: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A cause fit for a warning."""
+
+    message: str
+    remedy: str | None = None
+    heals: bool = True
+    """Time may heal it: trying again makes sense."""
+
+
+def backoff_after(attempts: int) -> timedelta:
+    """How long to wait after so many failed attempts."""
+    doubled: int = 2 ** max(attempts - 1, 0)
+    return min(BACKOFF * doubled, LONGEST_BACKOFF)
+
+
+def of_failure(failure: Failure) -> Problem:
+    """The problem behind a root cause of Flink's."""
+    remedy = remedy_for(failure)
+    return Problem(failure.message, remedy.text, heals=remedy.heals_by_time)
+
+
+def of_container(pod: PodSeen) -> Problem | None:
+    """Why the pod's main container ended, where it did not end well."""
+    end = pod.last_end
+    if end is None or end.exit_code == 0:
+        return None
+    if end.reason == "OOMKilled":
+        return Problem(
+            f"the {pod.component} used more memory than its pod may hold and was killed (OOMKilled)",
+            "raise spec.resources",
+        )
+    failure = failure_of_log(end.message)
+    if failure is None:
+        return Problem(f"the {pod.component} ended with exit code {end.exit_code}")
+    return of_failure(failure)
+
+
+_IMAGE_REASONS: Final = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+)
+_HOPELESS_REASONS: Final = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+
+
+def of_waiting(pod: PodSeen) -> Problem | None:
+    """Why a pod does not come up, as far as Kubernetes says."""
+    if pod.unschedulable:
+        return Problem(
+            f"pod {pod.name} finds no node: {pod.unschedulable}",
+            "make room on the nodes, or ask for less in spec.resources or spec.parallelism",
+        )
+    if pod.waiting_reason in _IMAGE_REASONS:
+        return Problem(
+            f"pod {pod.name} can't get its image ({pod.waiting_reason}): {pod.waiting_message}",
+            "check spec.image or spec.flinkVersion, and imagePullSecrets in spec.podTemplate",
+            heals=pod.waiting_reason not in _HOPELESS_REASONS,
+        )
+    if pod.waiting_reason in {"CreateContainerConfigError", "CreateContainerError"}:
+        return Problem(
+            f"pod {pod.name} can't be made ({pod.waiting_reason}): {pod.waiting_message}",
+            "check the Secrets, ConfigMaps and volumes that spec.podTemplate names",
+        )
+    if not pod.running and pod.waiting_reason in {"", "ContainerCreating", "PodInitializing"}:
+        return Problem(
+            f"pod {pod.name} is not running yet",
+            "kubectl describe pod shows its events: volumes and images are the usual reasons",
+        )
+    return None

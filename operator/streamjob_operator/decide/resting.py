@@ -1,0 +1,113 @@
+"""Nothing runs and no operation is under way: start something, or say why not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from streamjob_operator.api.spec import Wish
+from streamjob_operator.api.status import (
+    OperationType,
+    Snapshot,
+    SnapshotOrigin,
+    State,
+    StreamJobStatus,
+)
+from streamjob_operator.decide.plan import Event, Plan, RemovePods
+from streamjob_operator.decide.running import may_try, snapshot_while_nothing_runs
+from streamjob_operator.decide.transitions import begin_start
+from streamjob_operator.decide.view import SOON, View, changed, leftovers
+
+
+def resting(view: View) -> Plan:
+    """The next step of a job of which nothing is meant to run."""
+    if not view.nothing_left:
+        status = changed(view.status, state=State.OPERATING)
+        return Plan(status, (RemovePods(),), look_again=SOON)
+    left = leftovers(view)
+    if left is not None:
+        return Plan(view.status, (left,), look_again=SOON)
+    status = _noted(view)
+    if view.wish is Wish.RUNNING:
+        return _start(view, status) or _rest(view, status)
+    return _rest(view, status)
+
+
+def _noted(view: View) -> StreamJobStatus:
+    """A restart that is asked for while the wish is not to run is taken note of, without effect."""
+    status = snapshot_while_nothing_runs(view, view.status)
+    if view.wish is not Wish.RUNNING:
+        status = changed(status, observed_restart_nonce=view.seen.spec.restart_nonce)
+    return status
+
+
+def _start(view: View, status: StreamJobStatus) -> Plan | None:
+    """Run or Resume, unless the last attempt failed and nothing has changed since."""
+    if view.seen.run_spec is None:
+        return None
+    asked_anew = view.restart_wished
+    if status.ended and not asked_anew:
+        return None
+    if not asked_anew and not _due(view):
+        return None
+    if asked_anew:
+        status = changed(status, retry=None, warning=None)
+    chosen = _chosen_snapshot(view, status)
+    events: tuple[Event, ...] = ()
+    if chosen is not None:
+        status = changed(status, snapshot=chosen)
+        if view.seen.spec.start_from is not None and status.state is not State.PAUSED:
+            text = "spec.startFrom is not read: the run starts from spec.restore.snapshot"
+            events = (Event("Normal", "StartFromIgnored", text),)
+    elif status.ended or (asked_anew and view.stateless):
+        status = changed(status, snapshot=None)
+    kind = OperationType.RESUME if status.snapshot else OperationType.RUN
+    if chosen is not None and view.status.state is not State.PAUSED:
+        kind = OperationType.RUN
+    if asked_anew:
+        status = changed(status, observed_restart_nonce=view.seen.spec.restart_nonce)
+    plan = begin_start(view, status, kind, view.seen.run_spec, "making the Flink cluster")
+    return Plan(plan.status, plan.actions, (*events, *plan.events), plan.look_again)
+
+
+def _due(view: View) -> bool:
+    return all(
+        may_try(view, kind)
+        for kind in OperationType
+        if kind not in {OperationType.SNAPSHOT, OperationType.PAUSE}
+    )
+
+
+def _chosen_snapshot(view: View, status: StreamJobStatus) -> Snapshot | None:
+    """`restore.snapshot`: read by a start from Stopped, and by a Resume after the field changed."""
+    wanted = view.seen.spec.restore.snapshot
+    if not wanted:
+        return None
+    is_resume = status.snapshot is not None
+    if is_resume and wanted == (status.observed_restore or ""):
+        return None
+    return restore_choice(view, wanted)
+
+
+def restore_choice(view: View, wanted: str) -> Snapshot:
+    """The snapshot that the user names by id or path."""
+    for snapshot in view.status.snapshots:
+        if wanted in {snapshot.id, snapshot.path}:
+            return snapshot
+    return Snapshot(id=wanted, path=wanted, origin=SnapshotOrigin.RESTORE, taken_at=view.now)
+
+
+def _rest(view: View, status: StreamJobStatus) -> Plan:
+    """Nothing to do: Paused with a snapshot, else Stopped."""
+    wanted = view.seen.spec.restore.snapshot
+    if view.wish is Wish.PAUSED and not status.ended:
+        if status.snapshot is None and not status.run and wanted:
+            status = changed(status, snapshot=restore_choice(view, wanted), observed_restore=wanted)
+        state = State.PAUSED if status.snapshot else State.STOPPED
+    else:
+        state = status.state if status.state in {State.PAUSED, State.STOPPED} else State.STOPPED
+    status = changed(status, state=state, operation=None)
+    retry = status.retry
+    look_again = timedelta(seconds=view.settings.resync_seconds)
+    if retry is not None and retry.next_attempt_at is not None:
+        look_again = min(look_again, max(retry.next_attempt_at - view.now, timedelta(seconds=1)))
+    return Plan(status, look_again=look_again)

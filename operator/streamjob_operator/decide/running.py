@@ -1,0 +1,288 @@
+"""A run is open and no operation is under way: is it well, and does the user want something else?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from streamjob_operator.api.spec import UpgradeMode, Wish
+from streamjob_operator.api.status import (
+    Operation,
+    OperationType,
+    Phase,
+    SnapshotOrigin,
+    State,
+    StreamJobStatus,
+)
+from streamjob_operator.decide.finished import job_cancelled, job_failed, job_finished
+from streamjob_operator.decide.plan import DisposeSnapshot, Event, Plan, StartRun
+from streamjob_operator.decide.problems import Problem, of_container, of_waiting
+from streamjob_operator.decide.transitions import begin_ending, begin_savepoint, failure_event
+from streamjob_operator.decide.view import (
+    AT_ONCE,
+    SOON,
+    View,
+    changed,
+    note_failure,
+    warn,
+)
+
+FLICKER: Final = timedelta(seconds=3)
+"""Tasks may be between states this long before the job counts as disturbed."""
+RESTARTS_THAT_WARN: Final = 3
+QUIET_AFTER_RESTARTS: Final = timedelta(minutes=3)
+CONTAINER_GRACE: Final = timedelta(minutes=2)
+"""A JobManager may be away this long before that is called a failure (contract, section 3)."""
+FAILED_CHECKPOINTS_THAT_WARN: Final = 3
+
+
+def running(view: View) -> Plan:
+    """The next step of a run that the operator has started and not ended."""
+    return (
+        _over(view)
+        or _put_back(view)
+        or _unknown(view)
+        or _disturbed(view)
+        or _wished(view)
+        or _well(view)
+    )
+
+
+def _over(view: View) -> Plan | None:
+    """The job has ended without a wish of the resource."""
+    job = view.seen.flink.job
+    if not view.seen.flink.reachable or job is None or not job.is_over:
+        return None
+    if job.state == "FINISHED":
+        return job_finished(view)
+    if job.state == "CANCELED" and view.seen.flink.application != "FAILED":
+        return job_cancelled(view)
+    return job_failed(view)
+
+
+def _put_back(view: View) -> Plan | None:
+    """Objects of the run are gone that nobody should have removed: make them again as they were."""
+    run, record = view.seen.run, view.seen.record
+    if run is not None and run.complete:
+        return None
+    if record is None:
+        problem = Problem(
+            f"the record of run {view.status.run} (a ConfigMap) is gone, so the run can't be kept up",
+            "set desiredState to Stopped, then start from a snapshot of status.snapshots "
+            "with spec.restore.snapshot",
+            heals=False,
+        )
+        return Plan(changed(warn(view, view.status, "RecordLost", problem), state=State.UNKNOWN))
+    event = Event("Warning", "PutBack", f"objects of run {record.run} were missing: made again")
+    status = changed(view.status, state=State.UNKNOWN)
+    return Plan(status, (StartRun(record),), (event,), AT_ONCE)
+
+
+def _unknown(view: View) -> Plan | None:
+    """Flink can't be asked: say so, touch nothing."""
+    flink = view.seen.flink
+    if flink.reachable and flink.job is not None:
+        return None
+    status = changed(view.status, state=State.UNKNOWN)
+    text = flink.problem or "its REST interface does not name the job yet"
+    pods = view.seen.jobmanagers
+    ended = next((problem for pod in pods if (problem := of_container(pod))), None)
+    waiting = next((problem for pod in pods if (problem := of_waiting(pod))), None)
+    since = view.status.warning.since if _is_lost(view.status) and view.status.warning else None
+    cause = waiting or ended or Problem(f"the JobManager can't be asked: {text}")
+    message = f"what the job does is not known: {cause.message}"
+    status = warn(view, status, "JobManagerUnavailable", Problem(message, cause.remedy))
+    events = () if since is not None else (failure_event(status),)
+    return Plan(status, (), events, SOON)
+
+
+def _is_lost(status: StreamJobStatus) -> bool:
+    return status.warning is not None and status.warning.reason == "JobManagerUnavailable"
+
+
+def _disturbed(view: View) -> Plan | None:
+    """Flink is restarting the job by itself: watch, and show the cause."""
+    job = view.seen.flink.job
+    if job is None or job.all_tasks_run:
+        return None
+    if job.state == "RUNNING" and job.quiet_for < FLICKER and view.status.state is State.RUNNING:
+        return None
+    old = view.operation
+    restarts = view.seen.flink.restarts
+    cause = restarts[0].message if restarts else ""
+    running = f"{job.tasks_running} of {job.tasks_total} tasks run"
+    operation = Operation(
+        type=OperationType.RECOVER,
+        started_at=old.started_at if old is not None else view.now,
+        message=f"Flink says {job.state}, {running}" + (f": {cause}" if cause else ""),
+    )
+    status = changed(_with_restart_warning(view), state=State.OPERATING, operation=operation)
+    waiting = next((problem for pod in view.seen.pods if (problem := of_waiting(pod))), None)
+    overdue = view.now - operation.started_at > timedelta(seconds=30)
+    if waiting is not None and overdue and status.retry is None:
+        status = warn(view, status, "PodsPending", waiting)
+    events = (
+        ()
+        if old is not None
+        else (Event("Warning", "JobRestarting", cause or "tasks of the job do not run"),)
+    )
+    pause = _pause(view, status)
+    if pause is not None:
+        return pause
+    return Plan(status, (), events, SOON)
+
+
+def _with_restart_warning(view: View) -> StreamJobStatus:
+    """The warning of a job that keeps restarting, until it has run quietly for some minutes."""
+    status, restarts = view.status, view.seen.flink.restarts
+    if status.retry is not None:
+        return status
+    horizon = view.now - QUIET_AFTER_RECENT
+    recent = [failure for failure in restarts if failure.at is not None and failure.at > horizon]
+    last = recent[0].at if recent else None
+    noisy = last is not None and view.now - last < QUIET_AFTER_RESTARTS
+    if len(recent) >= RESTARTS_THAT_WARN and noisy:
+        first = recent[-1].at
+        text = f"Flink restarted the job {len(recent)} times since {first:%H:%M:%S} UTC: {recent[0].message}"
+        return warn(
+            view,
+            status,
+            "JobRestarting",
+            Problem(text, "mend the cause; the job goes on by itself"),
+        )
+    if status.warning is not None and status.warning.reason in _LIVE_WARNINGS:
+        return changed(status, warning=None)
+    return status
+
+
+QUIET_AFTER_RECENT: Final = timedelta(minutes=10)
+_LIVE_WARNINGS: Final = frozenset(
+    {"JobRestarting", "JobManagerUnavailable", "PodsPending", "CheckpointsFailing", "NodeLost"}
+)
+
+
+def _wished(view: View) -> Plan | None:
+    """The user wants something else of a job that runs."""
+    job = view.seen.flink.job
+    if job is None or not job.all_tasks_run:
+        return None
+    status = changed(_with_restart_warning(view), state=State.RUNNING, operation=None)
+    pause = _pause(view, status)
+    if pause is not None:
+        return pause
+    if view.wish is not Wish.RUNNING or view.seen.run_spec is None:
+        return _snapshot(view, status)
+    return _replace(view, status) or _snapshot(view, status)
+
+
+def may_try(view: View, kind: OperationType) -> bool:
+    """The operation has not failed before, or its next attempt is due."""
+    retry = view.status.retry
+    if retry is None or retry.operation is not kind:
+        return True
+    return retry.next_attempt_at is not None and view.now >= retry.next_attempt_at
+
+
+def _pause(view: View, status: StreamJobStatus) -> Plan | None:
+    if view.wish is not Wish.PAUSED or not may_try(view, OperationType.PAUSE):
+        return None
+    if view.seen.record is None:
+        return None
+    return begin_savepoint(
+        view,
+        status,
+        OperationType.PAUSE,
+        SnapshotOrigin.PAUSE,
+        "taking a snapshot, then the job ends",
+    )
+
+
+def _replace(view: View, status: StreamJobStatus) -> Plan | None:
+    """Restart and Upgrade: the run is replaced by another."""
+    if view.restart_wished:
+        kind, origin, text = OperationType.RESTART, SnapshotOrigin.RESTART, "a new restartNonce"
+    elif view.edited:
+        kind, origin, text = OperationType.UPGRADE, SnapshotOrigin.UPGRADE, "the spec was edited"
+    else:
+        return None
+    if not may_try(view, kind):
+        return None
+    if view.seen.spec.upgrade.mode is UpgradeMode.SAVEPOINT:
+        return begin_savepoint(view, status, kind, origin, text)
+    operation = Operation(
+        type=kind,
+        phase=Phase.ENDING,
+        attempt=1,
+        started_at=view.now,
+        previous_run=status.run if kind is OperationType.UPGRADE else None,
+    )
+    status = changed(status, operation=operation)
+    text = f"{text}; upgrade.mode is Stateless, so the state is dropped"
+    return begin_ending(view, status, State.RUNNING, text, Event("Normal", f"{kind}ing", text))
+
+
+def _snapshot(view: View, status: StreamJobStatus) -> Plan | None:
+    """A snapshot on demand, or one that is due."""
+    nonce = view.seen.spec.snapshot_nonce
+    if nonce != (status.observed_snapshot_nonce or ""):
+        noted = changed(status, observed_snapshot_nonce=nonce)
+        return begin_savepoint(
+            view, noted, OperationType.SNAPSHOT, SnapshotOrigin.MANUAL, "a new snapshotNonce"
+        )
+    retry = status.retry
+    if (
+        retry is not None
+        and retry.operation is OperationType.SNAPSHOT
+        and may_try(view, OperationType.SNAPSHOT)
+    ):
+        return begin_savepoint(
+            view, status, OperationType.SNAPSHOT, SnapshotOrigin.MANUAL, "trying the snapshot again"
+        )
+    every = view.seen.spec.snapshots.every
+    taken = status.snapshots[0].taken_at if status.snapshots else None
+    since = max(filter(None, (taken, status.start_time)), default=view.now)
+    if every is not None and view.now - since >= every and status.retry is None:
+        return begin_savepoint(
+            view, status, OperationType.SNAPSHOT, SnapshotOrigin.PERIODIC, f"one every {every}"
+        )
+    return None
+
+
+def _well(view: View) -> Plan:
+    """Nothing to do but to report; snapshots beyond `retain` are disposed of, one at a time."""
+    status = _with_restart_warning(view)
+    job = view.seen.flink.job
+    if job is not None and job.all_tasks_run:
+        status = changed(status, state=State.RUNNING, operation=None)
+    checkpoints = view.seen.flink.checkpoints
+    if (
+        checkpoints is not None
+        and checkpoints.consecutive_failures >= FAILED_CHECKPOINTS_THAT_WARN
+        and status.retry is None
+        and status.warning is None
+    ):
+        text = f"{checkpoints.consecutive_failures} checkpoints in a row failed: {checkpoints.last_failure}"
+        status = warn(view, status, "CheckpointsFailing", Problem(text, "look at the storage"))
+    retain = view.seen.spec.snapshots.retain
+    if len(status.snapshots) > retain:
+        old = status.snapshots[-1]
+        status = changed(status, snapshots=status.snapshots[:-1])
+        keeps = status.snapshot is not None and status.snapshot.path == old.path
+        owned = old.origin not in {SnapshotOrigin.CHECKPOINT, SnapshotOrigin.RESTORE}
+        if owned and not keeps and old.path != status.started_from:
+            return Plan(status, (DisposeSnapshot(status.run or 0, old.path),))
+    return Plan(status, look_again=timedelta(seconds=view.settings.resync_seconds))
+
+
+def snapshot_while_nothing_runs(view: View, status: StreamJobStatus) -> StreamJobStatus:
+    """A snapshot was asked for and there is no job to take it of."""
+    nonce = view.seen.spec.snapshot_nonce
+    if nonce == (status.observed_snapshot_nonce or ""):
+        return status
+    problem = Problem(
+        "a snapshot was asked for, but the job does not run",
+        "set desiredState to Running, then set a new spec.snapshotNonce",
+        heals=False,
+    )
+    status = note_failure(view, status, OperationType.SNAPSHOT, problem)
+    return changed(status, observed_snapshot_nonce=nonce)

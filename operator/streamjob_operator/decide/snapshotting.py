@@ -1,0 +1,184 @@
+"""A savepoint was announced: ask for it, wait for it, take what came of it.
+
+Serves Pause, the first half of Upgrade and Restart (which end the job), and Snapshot (which does not).
+"""
+
+from __future__ import annotations
+
+from streamjob_operator.api.spec import OnPauseFailure
+from streamjob_operator.api.status import Operation, OperationType, State, StreamJobStatus
+from streamjob_operator.decide import problems
+from streamjob_operator.decide.finished import job_cancelled, job_failed, job_finished
+from streamjob_operator.decide.plan import Event, Plan
+from streamjob_operator.decide.problems import Problem
+from streamjob_operator.decide.transitions import (
+    DONE,
+    ask_savepoint,
+    begin_ending,
+    fail_running,
+    failure_event,
+    snapshot_taken,
+)
+from streamjob_operator.decide.view import (
+    AT_ONCE,
+    SOON,
+    View,
+    changed,
+    in_operation,
+    keep_snapshot,
+    newest_state,
+    note_failure,
+    warn,
+)
+from streamjob_operator.flink.models import Failure, SavepointResult
+
+_TOLD_IN_TIME = 10
+"""Seconds during which Flink is asked often; small snapshots take a fraction of one."""
+
+
+def snapshotting(view: View) -> Plan:
+    """The next step towards a snapshot."""
+    operation = view.operation
+    assert operation is not None  # noqa: S101 - a snapshot is under way
+    flink = view.seen.flink
+    if not flink.reachable:
+        return _unreachable(view, operation)
+    result = flink.savepoint or SavepointResult(unknown=True)
+    if result.path is not None:
+        return _complete(view, operation, result.path)
+    if result.failure is not None:
+        return _failed(view, operation, result.failure)
+    if flink.job is not None and flink.job.is_over:
+        return _job_over(view)
+    if result.unknown:
+        return _ask(view, operation)
+    return _in_progress(view, operation)
+
+
+def _complete(view: View, operation: Operation, path: str) -> Plan:
+    """Flink named the snapshot: it is kept, whatever became of the job since."""
+    status = keep_snapshot(view.status, snapshot_taken(view, path))
+    kind = operation.type
+    if kind is OperationType.SNAPSHOT:
+        keep_warning = status.warning is not None and status.warning.reason != "SnapshotFailed"
+        status = changed(
+            status,
+            state=State.RUNNING,
+            operation=None,
+            warning=status.warning if keep_warning else None,
+            retry=None,
+        )
+        return Plan(status, (), (Event("Normal", DONE[kind], path),), AT_ONCE)
+    job = view.seen.flink.job
+    if job is not None and not job.is_over and view.seen.flink.savepoint == SavepointResult(path):
+        status = in_operation(view.status, message="the snapshot is complete; the job is ending")
+        return Plan(status, look_again=AT_ONCE)
+    then = State.PAUSED if kind is OperationType.PAUSE else State.RUNNING
+    event = Event("Normal", "SnapshotTaken", path)
+    return begin_ending(view, status, then, f"snapshot {path} is complete", event)
+
+
+def _failed(view: View, operation: Operation, failure: Failure) -> Plan:
+    """No snapshot came of it."""
+    job = view.seen.flink.job
+    if job is not None and job.is_over:
+        return _job_over(view)
+    return _give_up(view, operation, problems.of_failure(failure))
+
+
+def _give_up(view: View, operation: Operation, problem: Problem) -> Plan:
+    """Back to what the job really is; or Paused from a checkpoint, where the user allows it."""
+    use_checkpoint = view.seen.spec.pause.on_failure is OnPauseFailure.USE_CHECKPOINT
+    if operation.type is OperationType.PAUSE and use_checkpoint:
+        newest = newest_state(view)
+        if newest is not None:
+            status = keep_snapshot(view.status, newest)
+            text = f"no snapshot could be taken ({problem.message}): paused from {newest.path}"
+            event = Event("Warning", "PausedFromCheckpoint", text)
+            return begin_ending(view, status, State.PAUSED, text, event)
+    return fail_running(view, operation.type, problem)
+
+
+def _job_over(view: View) -> Plan:
+    """The job ended before there was a snapshot."""
+    operation, job = view.operation, view.seen.flink.job
+    assert operation is not None and job is not None  # noqa: S101, PT018 - asked by the caller
+    if job.state == "FINISHED":
+        known = view.seen.flink.checkpoints
+        savepoint = known.savepoint if known is not None else None
+        if (
+            savepoint is not None
+            and operation.target_dir
+            and operation.target_dir in savepoint.path
+        ):
+            return _complete(view, operation, savepoint.path)
+        return job_finished(view)
+    if job.state == "CANCELED":
+        return job_cancelled(view)
+    if operation.type in {OperationType.UPGRADE, OperationType.RESTART, OperationType.SNAPSHOT}:
+        return job_failed(view)
+    failure = view.seen.flink.failure or Failure("Flink gives no cause")
+    problem = problems.of_failure(failure)
+    status = view.status
+    newest = newest_state(view)
+    if newest is not None:
+        status = keep_snapshot(status, newest)
+    text = f"the job failed before a snapshot was complete: {problem.message}"
+    hopeless = Problem(text, problem.remedy, heals=False)
+    status = note_failure(view, status, operation.type, hopeless)
+    return begin_ending(view, status, State.STOPPED, text, failure_event(status))
+
+
+def _ask(view: View, operation: Operation) -> Plan:
+    """Flink does not know of it yet. It only takes savepoints of a job whose tasks all run."""
+    flink = view.seen.flink
+    if view.seen.trouble:
+        return _give_up(view, operation, Problem(view.seen.trouble, heals=False))
+    if flink.batch:
+        problem = Problem(
+            "a batch job has no state to save, so it can't be paused",
+            "let it finish, or set desiredState to Stopped",
+            heals=False,
+        )
+        return fail_running(view, operation.type, problem, f"{operation.type}Unsupported")
+    if flink.job is not None and flink.job.all_tasks_run:
+        status = in_operation(view.status, message="Flink is taking the snapshot")
+        return Plan(status, ask_savepoint(view, status), look_again=AT_ONCE)
+    if view.now - operation.started_at > view.seen.spec.pause.timeout:
+        cause = f": {flink.restarts[0].message}" if flink.restarts else ""
+        problem = Problem(
+            f"the job did not run long enough within pause.timeout to be saved{cause}",
+            "mend what makes the job restart, or set spec.pause.onFailure to UseCheckpoint",
+            heals=False,
+        )
+        return _give_up(view, operation, problem)
+    status = in_operation(view.status, message="waiting until all tasks run, to take the snapshot")
+    return Plan(status, look_again=SOON)
+
+
+def _in_progress(view: View, operation: Operation) -> Plan:
+    """Flink works on it. Slowness is told; nothing is asked twice."""
+    waited = view.now - operation.started_at
+    status = in_operation(view.status, message="Flink is taking the snapshot")
+    if waited > view.seen.spec.pause.timeout:
+        status = _slow(view, status)
+    quick = waited.total_seconds() < _TOLD_IN_TIME
+    return Plan(status, look_again=AT_ONCE if quick else SOON)
+
+
+def _slow(view: View, status: StreamJobStatus) -> StreamJobStatus:
+    seconds = int(view.seen.spec.pause.timeout.total_seconds())
+    problem = Problem(
+        f"the snapshot takes longer than pause.timeout ({seconds} s); Flink still works on it",
+        "wait for it, or raise spec.pause.timeout",
+    )
+    return warn(view, status, "PauseSlow", problem)
+
+
+def _unreachable(view: View, operation: Operation) -> Plan:
+    """Nothing is known of the snapshot, so nothing is done but to ask again."""
+    text = f"Flink can't be asked: {view.seen.flink.problem}"
+    status = in_operation(view.status, message=text)
+    if view.now - operation.started_at > view.seen.spec.pause.timeout:
+        status = _slow(view, status)
+    return Plan(status, look_again=SOON)

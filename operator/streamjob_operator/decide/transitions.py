@@ -1,0 +1,239 @@
+"""How operations begin, end and fail: the steps that several rules share."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from streamjob_operator.api.run import RunSpec, savepoint_dir, trigger_id_of
+from streamjob_operator.api.status import (
+    FlinkStatus,
+    Operation,
+    OperationType,
+    Phase,
+    Snapshot,
+    SnapshotOrigin,
+    State,
+    StreamJobStatus,
+)
+from streamjob_operator.decide.plan import (
+    Action,
+    Event,
+    Plan,
+    RemovePods,
+    StartRun,
+    StopWithSavepoint,
+    TakeSavepoint,
+)
+from streamjob_operator.decide.problems import Problem
+from streamjob_operator.decide.view import (
+    AT_ONCE,
+    SOON,
+    View,
+    changed,
+    close_run,
+    flink_job_id,
+    in_operation,
+    note_failure,
+    record_of_next_run,
+    warn,
+    without_failure,
+)
+from streamjob_operator.errors import InvalidSpec
+
+BEGUN: Final = {
+    OperationType.RUN: "Starting",
+    OperationType.RESUME: "Resuming",
+    OperationType.PAUSE: "Pausing",
+    OperationType.STOP: "Stopping",
+    OperationType.UPGRADE: "Upgrading",
+    OperationType.RESTART: "Restarting",
+    OperationType.RECOVER: "Recovering",
+    OperationType.SNAPSHOT: "TakingSnapshot",
+}
+DONE: Final = {
+    OperationType.RUN: "Started",
+    OperationType.RESUME: "Resumed",
+    OperationType.PAUSE: "Paused",
+    OperationType.STOP: "Stopped",
+    OperationType.UPGRADE: "Upgraded",
+    OperationType.RESTART: "Restarted",
+    OperationType.RECOVER: "Recovered",
+    OperationType.SNAPSHOT: "SnapshotTaken",
+}
+
+
+def attempt_of(status: StreamJobStatus, kind: OperationType) -> int:
+    """Which attempt the next one is."""
+    retry = status.retry
+    return retry.attempts + 1 if retry is not None and retry.operation is kind else 1
+
+
+def begin_start(
+    view: View,
+    status: StreamJobStatus,
+    kind: OperationType,
+    run_spec: RunSpec | None,
+    message: str,
+) -> Plan:
+    """Start a run from `status.snapshot`, or afresh where there is none: the intent, then its objects."""
+    run = (status.run or 0) + 1
+    try:
+        if run_spec is None:
+            raise InvalidSpec(view.seen.spec_problem)
+        record = record_of_next_run(view, status, run_spec, run)
+    except InvalidSpec as refusal:
+        state = State.PAUSED if status.snapshot else State.STOPPED
+        status = changed(status, operation=None, state=state)
+        return Plan(warn(view, status, "InvalidSpec", Problem(str(refusal), heals=False)))
+    before = status.operation
+    operation = Operation(
+        type=kind,
+        phase=Phase.STARTING,
+        attempt=before.attempt if before and before.type is kind else attempt_of(status, kind),
+        started_at=view.now,
+        message=message,
+        flink_job_id=record.flink_job_id,
+        previous_run=before.previous_run if before else None,
+    )
+    status = changed(
+        status,
+        state=State.OPERATING,
+        operation=operation,
+        run=run,
+        start_time=view.now,
+        stop_time=None,
+        ended=None,
+        started_from=record.started_from,
+        flink=FlinkStatus(job_id=record.flink_job_id),
+        observed_restart_nonce=view.seen.spec.restart_nonce,
+        observed_restore=view.seen.spec.restore.snapshot or "",
+    )
+    origin = f"from {record.started_from}" if record.restore_path else "afresh"
+    return Plan(
+        status,
+        (StartRun(record),),
+        (Event("Normal", BEGUN[kind], f"run {run} starts {origin}: {message}"),),
+        AT_ONCE,
+    )
+
+
+def begin_savepoint(
+    view: View, status: StreamJobStatus, kind: OperationType, origin: SnapshotOrigin, message: str
+) -> Plan:
+    """Announce a savepoint under an id and a directory of its own. Flink is asked by the next rule."""
+    record = view.seen.record
+    assert record is not None  # noqa: S101 - callers act on a run that is there
+    trigger = trigger_id_of(view.seen.job.uid, record.run, view.now.isoformat())
+    operation = Operation(
+        type=kind,
+        phase=Phase.SNAPSHOTTING,
+        attempt=attempt_of(status, kind),
+        started_at=view.now,
+        message=message,
+        trigger_id=trigger,
+        target_dir=savepoint_dir(record.storage_dir, trigger),
+        origin=origin,
+        previous_run=record.run if kind is OperationType.UPGRADE else None,
+    )
+    state = State.RUNNING if kind is OperationType.SNAPSHOT else State.OPERATING
+    status = changed(status, state=state, operation=operation)
+    job = view.seen.flink.job
+    asks = ask_savepoint(view, status) if job is not None and job.all_tasks_run else ()
+    events = (Event("Normal", BEGUN[kind], message),) if operation.attempt == 1 else ()
+    return Plan(status, asks, events, AT_ONCE)
+
+
+def ask_savepoint(view: View, status: StreamJobStatus) -> tuple[Action, ...]:
+    """Ask Flink for the savepoint that was announced; harmless when it was asked before."""
+    operation = status.operation
+    assert operation and operation.trigger_id and operation.target_dir  # noqa: S101
+    kind = TakeSavepoint if operation.type is OperationType.SNAPSHOT else StopWithSavepoint
+    return (
+        kind(
+            run=status.run or 0,
+            flink_job_id=flink_job_id(view),
+            trigger_id=operation.trigger_id,
+            target_dir=operation.target_dir,
+            format=view.seen.spec.pause.format,
+        ),
+    )
+
+
+def begin_ending(
+    view: View,
+    status: StreamJobStatus,
+    then: State,
+    message: str,
+    *events: Event,
+    act: bool = True,
+) -> Plan:
+    """The current run ends: its pods go, then the state is `then` (Running: another run follows)."""
+    status = close_run(status, view.now)
+    status = changed(status, state=State.OPERATING)
+    status = in_operation(
+        status,
+        phase=Phase.ENDING,
+        then=then,
+        message=message,
+        trigger_id=None,
+        target_dir=None,
+        flink_job_id=None,
+    )
+    return Plan(status, (RemovePods(),) if act else (), events, AT_ONCE)
+
+
+def begin_stop(view: View, message: str) -> Plan:
+    """Stop overtakes whatever is under way."""
+    before = view.operation
+    operation = Operation(
+        type=OperationType.STOP,
+        phase=Phase.ENDING,
+        attempt=1,
+        started_at=view.now,
+        message=message,
+        then=State.STOPPED,
+    )
+    status = changed(
+        view.status, state=State.OPERATING, operation=operation, retry=None, ended=None
+    )
+    if view.status.warning is not None and view.status.warning.reason != "InvalidSpec":
+        status = changed(status, warning=None)
+    overtaken = f" (overtakes {before.type})" if before is not None else ""
+    return Plan(status, (), (Event("Normal", "Stopping", message + overtaken),), timedelta(0))
+
+
+def fail_running(view: View, kind: OperationType, problem: Problem, reason: str = "") -> Plan:
+    """The operation failed and the job runs on."""
+    status = note_failure(view, view.status, kind, problem, reason)
+    status = changed(status, state=State.RUNNING, operation=None)
+    return Plan(status, (), (failure_event(status),), SOON)
+
+
+def failure_event(status: StreamJobStatus) -> Event:
+    """The warning as an event: cause and remedy in the text."""
+    warning = status.warning
+    assert warning is not None  # noqa: S101 - callers have just set it
+    remedy = f" — {warning.remedy}" if warning.remedy else ""
+    return Event("Warning", warning.reason, f"{warning.message}{remedy}")
+
+
+def done(view: View, status: StreamJobStatus, kind: OperationType, state: State, text: str) -> Plan:
+    """The operation succeeded."""
+    status = changed(without_failure(status), state=state, operation=None)
+    return Plan(status, (), (Event("Normal", DONE[kind], text),), AT_ONCE)
+
+
+def snapshot_taken(view: View, path: str) -> Snapshot:
+    """The snapshot that the operation under way has got from Flink."""
+    operation = view.operation
+    assert operation is not None  # noqa: S101
+    name = (operation.target_dir or path).rstrip("/").rsplit("/", 1)[-1]
+    record = view.seen.record
+    return Snapshot(
+        id=name,
+        path=path,
+        origin=operation.origin or SnapshotOrigin.MANUAL,
+        taken_at=view.now,
+        flink_version=record.spec.flink_version if record else None,
+    )

@@ -1,0 +1,214 @@
+"""What the rules look at, and the few changes of status that they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from streamjob_operator.api.run import (
+    RunRecord,
+    RunSpec,
+    flink_job_id_of,
+    jobmanager_name,
+    run_name,
+)
+from streamjob_operator.api.spec import UpgradeMode, Wish
+from streamjob_operator.api.status import (
+    Operation,
+    OperationType,
+    RetryStatus,
+    Snapshot,
+    SnapshotOrigin,
+    StreamJobStatus,
+    Warning,
+)
+from streamjob_operator.decide.observed import Observed
+from streamjob_operator.decide.plan import RemoveLeftovers
+from streamjob_operator.decide.problems import Problem, backoff_after
+from streamjob_operator.decide.resolve import new_record
+from streamjob_operator.flink.models import Checkpoints
+from streamjob_operator.settings import Settings
+
+AT_ONCE: Final = timedelta(milliseconds=200)
+SOON: Final = timedelta(seconds=1)
+QUIET: Final = timedelta(seconds=10)
+"""A job that ran undisturbed this long has started (contract, section 3)."""
+QUIET_AFTER_RECOVERY: Final = timedelta(minutes=10)
+"""Recover counts its attempts anew after this (contract, section 2)."""
+KEPT_IN_STATUS: Final = 10
+"""Entries of `status.snapshots`."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One look, the operator's settings and the time."""
+
+    seen: Observed
+    settings: Settings
+    now: datetime
+
+    @property
+    def status(self) -> StreamJobStatus:
+        """The status as last recorded."""
+        return self.seen.status
+
+    @property
+    def operation(self) -> Operation | None:
+        """The operation under way."""
+        return self.seen.status.operation
+
+    @property
+    def wish(self) -> Wish:
+        """What the user wants; a resource that is being deleted is to be stopped."""
+        return Wish.STOPPED if self.seen.deleting else self.seen.wish
+
+    @property
+    def nothing_left(self) -> bool:
+        """No pod of any run, and nothing that would make one."""
+        return not self.seen.pods and not any(run.holds_pods for run in self.seen.runs.values())
+
+    @property
+    def edited(self) -> bool:
+        """The spec asks for another run than the one that was started."""
+        record, wanted = self.seen.record, self.seen.run_spec
+        return record is not None and wanted is not None and record.spec != wanted
+
+    @property
+    def restart_wished(self) -> bool:
+        """A new `restartNonce` stands in the spec."""
+        return self.seen.spec.restart_nonce != (self.status.observed_restart_nonce or "")
+
+    @property
+    def stateless(self) -> bool:
+        """The user gave leave to drop the state."""
+        return self.seen.spec.upgrade.mode is UpgradeMode.STATELESS
+
+
+def leftovers(view: View, *, keep_records: tuple[int, ...] = ()) -> RemoveLeftovers | None:
+    """What ended runs left beside their pods, but for the records that are still needed."""
+    name = view.seen.job.name
+    runs = view.seen.runs.items()
+    services = tuple(jobmanager_name(name, number) for number, run in runs if run.service)
+    records = tuple(
+        run_name(name, number)
+        for number, run in runs
+        if run.config_map and number not in keep_records
+    )
+    config_maps = (*view.seen.high_availability, *records)
+    return RemoveLeftovers(services, config_maps) if services or config_maps else None
+
+
+def changed(status: StreamJobStatus, **changes: Any) -> StreamJobStatus:
+    """The status with some fields replaced."""
+    return status.model_copy(update=changes)
+
+
+def in_operation(status: StreamJobStatus, **changes: Any) -> StreamJobStatus:
+    """The status with some fields of its operation replaced."""
+    assert status.operation is not None  # noqa: S101 - only called by rules of an operation
+    return changed(status, operation=status.operation.model_copy(update=changes))
+
+
+def close_run(status: StreamJobStatus, now: datetime) -> StreamJobStatus:
+    """The current run ends now: its seconds go to the total. A closed run stays as it is."""
+    if not status.run or status.stop_time is not None:
+        return status
+    seconds = int((now - status.start_time).total_seconds()) if status.start_time else 0
+    return changed(
+        status,
+        stop_time=now,
+        accumulated_seconds=(status.accumulated_seconds or 0) + max(seconds, 0),
+    )
+
+
+def keep_snapshot(status: StreamJobStatus, snapshot: Snapshot) -> StreamJobStatus:
+    """The snapshot becomes the one to go on from, and the newest of the list."""
+    others = tuple(old for old in status.snapshots if old.path != snapshot.path)
+    return changed(status, snapshot=snapshot, snapshots=(snapshot, *others)[:KEPT_IN_STATUS])
+
+
+def newest_state(view: View) -> Snapshot | None:
+    """The newest state of the current run: its checkpoint, else what it started from or saved since."""
+    checkpoints: Checkpoints | None = view.seen.flink.checkpoints
+    if checkpoints is None or checkpoints.newest is None:
+        return view.status.snapshot
+    kept = view.status.snapshot
+    newest = checkpoints.newest
+    if kept is not None and kept.taken_at >= newest.taken_at:
+        return kept
+    name = newest.path.rstrip("/").rsplit("/", 1)[-1]
+    return Snapshot(
+        id=f"{name}-{view.status.run}",
+        path=newest.path,
+        origin=SnapshotOrigin.CHECKPOINT,
+        taken_at=newest.taken_at,
+        flink_version=view.seen.record.spec.flink_version if view.seen.record else None,
+    )
+
+
+def has_checkpoint_of_its_own(view: View) -> bool:
+    """The current run completed a checkpoint, so its sinks may have committed."""
+    checkpoints = view.seen.flink.checkpoints
+    return checkpoints is not None and checkpoints.completed > 0
+
+
+def record_of_next_run(
+    view: View, status: StreamJobStatus, run_spec: RunSpec, run: int
+) -> RunRecord:
+    """What the run is made from when it starts from `status.snapshot`, or afresh without one.
+
+    Raises InvalidSpec.
+    """
+    snapshot = status.snapshot
+    return new_record(
+        job=view.seen.job,
+        run=run,
+        run_spec=run_spec,
+        spec=view.seen.spec,
+        restore_path=snapshot.path if snapshot else None,
+        settings=view.settings,
+        now=view.now,
+    )
+
+
+def flink_job_id(view: View) -> str:
+    """Flink's id of the current run."""
+    return flink_job_id_of(view.seen.job.uid, view.status.run or 0)
+
+
+def warn(view: View, status: StreamJobStatus, reason: str, problem: Problem) -> StreamJobStatus:
+    """The warning; `since` stays while the reason does."""
+    old = status.warning
+    since = old.since if old is not None and old.reason == reason else view.now
+    return changed(
+        status,
+        warning=Warning(reason=reason, message=problem.message, remedy=problem.remedy, since=since),
+    )
+
+
+def note_failure(
+    view: View, status: StreamJobStatus, kind: OperationType, problem: Problem, reason: str = ""
+) -> StreamJobStatus:
+    """The operation failed: the warning, how often, and when it is tried again, if at all."""
+    retry = status.retry
+    counted = retry is not None and retry.operation is kind
+    attempts = (retry.attempts if retry is not None and counted else 0) + 1
+    again = problem.heals and attempts < view.seen.spec.retry.max_attempts
+    status = warn(view, status, reason or f"{kind}Failed", problem)
+    assert status.warning is not None  # noqa: S101 - set on the line above
+    return changed(
+        status,
+        warning=status.warning.model_copy(update={"attempts": attempts}),
+        retry=RetryStatus(
+            operation=kind,
+            generation=view.seen.generation,
+            attempts=attempts,
+            next_attempt_at=view.now + backoff_after(attempts) if again else None,
+        ),
+    )
+
+
+def without_failure(status: StreamJobStatus) -> StreamJobStatus:
+    """The operation succeeded: no warning, nothing to retry."""
+    return changed(status, warning=None, retry=None)

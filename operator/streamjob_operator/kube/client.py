@@ -1,0 +1,181 @@
+"""The Kubernetes API as the operator uses it: a small interface, and its one implementation.
+
+Objects are plain dictionaries. Every call is bounded in time and raises the errors of `errors.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, Protocol
+
+import aiohttp
+from kubernetes.aio import client as aio
+from kubernetes.aio import config
+
+from streamjob_operator.api import constants
+from streamjob_operator.errors import (
+    Conflict,
+    KubernetesError,
+    NotFound,
+    Rejected,
+    Unavailable,
+)
+from streamjob_operator.kube.kinds import STREAM_JOB, Kind, kind_of
+
+Body = dict[str, Any]
+
+_APPLY: Final = "application/apply-patch+yaml"
+_PAGE: Final = 500
+"""Objects per page of a list."""
+
+
+class KubeClient(Protocol):
+    """What the operator asks of the API server."""
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Body:
+        """One object. Raises NotFound."""
+        ...
+
+    async def find(self, kind: Kind, namespace: str, labels: str) -> list[Body]:
+        """The objects that carry the labels."""
+        ...
+
+    async def apply(self, body: Body) -> Body:
+        """Server-side apply: make the object as it is given, or change it to that."""
+        ...
+
+    async def apply_status(self, body: Body) -> Body:
+        """Server-side apply of a StreamJob's status. Raises Conflict when its version has moved on."""
+        ...
+
+    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
+        """Remove one object; no error when it is gone already."""
+        ...
+
+    async def delete_all(
+        self, kind: Kind, namespace: str, labels: str, *, grace_seconds: int | None = None
+    ) -> None:
+        """Remove all objects that carry the labels, and what they own."""
+        ...
+
+    async def create(self, body: Body) -> None:
+        """Make an object that must be new, such as an event."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class AioKubeClient(KubeClient):
+    """The official client's asyncio half, without its generated models."""
+
+    def __init__(self, api: aio.ApiClient, timeout_seconds: float) -> None:
+        self._api = api
+        self._timeout = timeout_seconds
+
+    @classmethod
+    async def connect(cls, timeout_seconds: float) -> AioKubeClient:
+        """With the pod's own service account, else with the current kube context."""
+        try:
+            config.load_incluster_config()
+        except config.ConfigException:
+            await config.load_kube_config()
+        return cls(aio.ApiClient(), timeout_seconds)
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Body:
+        return await self._call("GET", kind.path(namespace, name))
+
+    async def find(self, kind: Kind, namespace: str, labels: str) -> list[Body]:
+        found: list[Body] = []
+        query: list[tuple[str, str]] = [("labelSelector", labels), ("limit", str(_PAGE))]
+        while True:
+            page = await self._call("GET", kind.path(namespace), query=list(query))
+            found += page.get("items") or []
+            more = (page.get("metadata") or {}).get("continue")
+            if not more:
+                return found
+            query = [*query[:2], ("continue", more)]
+
+    async def apply(self, body: Body) -> Body:
+        kind = kind_of(body)
+        meta = body["metadata"]
+        path = kind.path(meta.get("namespace"), meta["name"])
+        return await self._apply(path, body)
+
+    async def apply_status(self, body: Body) -> Body:
+        meta = body["metadata"]
+        return await self._apply(STREAM_JOB.path(meta["namespace"], meta["name"]) + "/status", body)
+
+    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
+        options = {"propagationPolicy": "Background"}
+        try:
+            await self._call("DELETE", kind.path(namespace, name), body=options)
+        except NotFound:
+            return
+
+    async def delete_all(
+        self, kind: Kind, namespace: str, labels: str, *, grace_seconds: int | None = None
+    ) -> None:
+        options: Body = {"propagationPolicy": "Background"}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        await self._call(
+            "DELETE", kind.path(namespace), query=[("labelSelector", labels)], body=options
+        )
+
+    async def create(self, body: Body) -> None:
+        namespace = body["metadata"]["namespace"]
+        await self._call("POST", f"/api/v1/namespaces/{namespace}/events", body=body)
+
+    async def _apply(self, path: str, body: Body) -> Body:
+        query = [("fieldManager", constants.FIELD_MANAGER), ("force", "true")]
+        return await self._call("PATCH", path, query=query, body=body, content_type=_APPLY)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: list[tuple[str, str]] | None = None,
+        body: Body | None = None,
+        content_type: str = "application/json",
+    ) -> Body:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        asked = f"{method} {path}"
+        try:
+            prepared = await self._api.param_serialize(
+                method,
+                path,
+                query_params=query or [],
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._api.call_api(*prepared, _request_timeout=self._timeout)
+            content = await response.read()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            cause = str(error) or type(error).__name__
+            raise Unavailable(f"{asked}: no answer from the API server: {cause}") from error
+        if response.status >= 400:  # noqa: PLR2004 - HTTP's border between yes and no
+            raise _error_of(asked, response.status, content)
+        answer = json.loads(content)
+        return answer if isinstance(answer, dict) else {}
+
+
+def _error_of(asked: str, status: int, content: bytes) -> KubernetesError:
+    try:
+        message = str(json.loads(content).get("message") or "")
+    except (ValueError, AttributeError):
+        message = content.decode(errors="replace")[:200]
+    text = f"{asked}: {message or status}"
+    if status == 404:  # noqa: PLR2004
+        return NotFound(text)
+    if status == 409:  # noqa: PLR2004
+        return Conflict(text)
+    if status in {400, 403, 405, 413, 415, 422}:
+        return Rejected(message or text)
+    return Unavailable(text)
