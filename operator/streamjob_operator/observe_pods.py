@@ -74,7 +74,9 @@ def _last_end(container: dict[str, Any]) -> ContainerEnd | None:
 
 
 def _deleting_since(meta: dict[str, Any]) -> datetime | None:
-    """When the deletion was asked for: the time stamp that Kubernetes gives is that of its deadline."""
+    """When the deletion was asked for: the time stamp that Kubernetes gives is that of its
+    deadline.
+    """
     if "deletionTimestamp" not in meta:
         return None
     grace = meta.get("deletionGracePeriodSeconds") or 0

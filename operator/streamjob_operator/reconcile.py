@@ -1,7 +1,8 @@
 """One pass over one StreamJob: observe, decide, record, act.
 
-The record comes before the act: whatever is done was announced in status, so an operator that is cut off at any
-point finds there what it had begun. What comes of an act is never assumed; the next pass observes it.
+The record comes before the act: whatever is done was announced in status, so an operator that is
+cut off at any point finds there what it had begun. What comes of an act is never assumed; the next
+pass observes it.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class Outcome:
 async def reconcile(world: World, namespace: str, name: str, memory: Memory) -> Outcome | None:
     """Bring the job one step closer to its wish; None when the resource is gone.
 
-    Safe to be cut off at any await. Raises KubernetesError when the API server does not answer or somebody
-    wrote in between; the caller waits a little and calls again.
+    Safe to be cut off at any await. Raises KubernetesError when the API server does not answer or
+    somebody wrote in between; the caller waits a little and calls again.
     """
     look = await observe(world, namespace, name, memory)
     if look is None:

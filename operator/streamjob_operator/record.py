@@ -13,8 +13,8 @@ async def record(
 ) -> str | None:
     """Write the status if it differs from the one that was read; returns the new version.
 
-    Raises Conflict when the resource is not the one that was read any more: then what was decided is stale,
-    and must not be done.
+    Raises Conflict when the resource is not the one that was read any more: then what was decided
+    is stale, and must not be done.
     """
     if status.to_wire() == before.to_wire():
         return None

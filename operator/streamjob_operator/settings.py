@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     metrics_namespace: str | None = None
     """The namespace whose pods may scrape Flink's metrics port."""
     cluster_domain: str | None = None
-    """Appended to service names, e.g. `cluster.local`; unset, the pod's own search path resolves them."""
+    """Appended to service names, e.g. `cluster.local`; unset, the pod's own search path resolves
+    them.
+    """
     liveness_endpoint: str = "http://0.0.0.0:8080/healthz"
     """Where the probe is answered."""
     resync_seconds: float = 60

@@ -90,6 +90,13 @@ class ApiServer:
             answer = json.load(refused)
         return answer
 
+    def kubeconfig_of(self, namespace: str, service_account: str) -> Path:
+        """Write a kubeconfig for an hour with the rights of a service account that exists."""
+        created = self.kubectl("create", "token", "-n", namespace, service_account)
+        path = self.kubeconfig.parent / f"kubeconfig-{namespace}-{service_account}"
+        path.write_text(json.dumps(kubeconfig(self, created.stdout.strip())))
+        return path
+
     def get(self, *arguments: str) -> dict[str, Any]:
         """Read one object with `kubectl get`."""
         found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "-o", "json").stdout)
@@ -121,7 +128,7 @@ def running_apiserver(directory: Path) -> Iterator[ApiServer]:
             kubeconfig=directory / "kubeconfig",
             certificate_authority=directory / "certificates" / "apiserver.crt",
         )
-        server.kubeconfig.write_text(json.dumps(kubeconfig(server)))
+        server.kubeconfig.write_text(json.dumps(kubeconfig(server, token)))
         wait_until_ready(server, apiserver, directory / "apiserver.log")
         yield server
 
@@ -199,8 +206,8 @@ def running(command: list[str], directory: Path, name: str) -> Iterator[subproce
             process.wait()
 
 
-def kubeconfig(server: ApiServer) -> dict[str, Any]:
-    """The kubeconfig of the server's only user."""
+def kubeconfig(server: ApiServer, token: str) -> dict[str, Any]:
+    """The kubeconfig of whoever the token belongs to."""
     cluster = {
         "server": server.url,
         "certificate-authority": str(server.certificate_authority),
@@ -209,7 +216,7 @@ def kubeconfig(server: ApiServer) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "apiserver", "cluster": cluster}],
-        "users": [{"name": "test", "user": {"token": server.token}}],
+        "users": [{"name": "test", "user": {"token": token}}],
         "contexts": [{"name": "apiserver", "context": {"cluster": "apiserver", "user": "test"}}],
         "current-context": "apiserver",
     }

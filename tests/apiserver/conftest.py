@@ -33,6 +33,19 @@ def streamjobs(apiserver: ApiServer) -> ApiServer:
     return apiserver
 
 
+@pytest.fixture(scope="session")
+def deployed(streamjobs: ApiServer) -> ApiServer:
+    """The API server with everything that `kubectl apply -k deploy/` makes; no pod ever runs."""
+    streamjobs.kubectl("apply", "-k", str(ROOT / "deploy"))
+    return streamjobs
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(deployed: ApiServer) -> Path:
+    """A kubeconfig with just the operator's own rights, for an operator run by a test."""
+    return deployed.kubeconfig_of("streamjob-system", "streamjob-operator")
+
+
 @pytest.fixture
 def namespace(apiserver: ApiServer) -> str:
     """A namespace of the test's own. It stays: without controllers none is ever removed."""

@@ -15,15 +15,6 @@ ROOT: Final = Path(__file__).parents[2]
 OPERATOR: Final = "system:serviceaccount:streamjob-system:streamjob-operator"
 
 
-@pytest.fixture(scope="module")
-def deployed(apiserver: ApiServer) -> ApiServer:
-    apiserver.kubectl("apply", "-k", str(ROOT / "deploy"))
-    apiserver.kubectl(
-        "wait", "--for=condition=Established", "crd/streamjobs.streamjob.dev", "--timeout=30s"
-    )
-    return apiserver
-
-
 def test_the_operator_is_deployed_once(deployed: ApiServer) -> None:
     found = deployed.get("deployment", "streamjob-operator", "-n", "streamjob-system")["spec"]
 
@@ -49,6 +40,15 @@ def test_its_pod_meets_the_restricted_pod_security_standard(deployed: ApiServer)
         "spec": template["spec"],
     }
     deployed.apply(pod, "--dry-run=server")
+
+
+def test_its_token_opens_what_it_needs_and_no_more(
+    deployed: ApiServer, operator_kubeconfig: Path
+) -> None:
+    as_operator = ("--kubeconfig", str(operator_kubeconfig))
+    deployed.kubectl("get", "streamjobs", "-A", *as_operator)
+    said = deployed.kubectl("get", "secrets", "-A", *as_operator, check=False).stderr
+    assert f'User "{OPERATOR}" cannot list resource "secrets"' in said
 
 
 MAY: Final = [

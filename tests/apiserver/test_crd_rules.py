@@ -237,7 +237,10 @@ REFUSED: Final = [
     ("env.java.opts", "-Xmx1g"),
     ("env.java.opts.all", "-Da=$(id)"),
     ("env.java.opts.taskmanager", "-Da=`id`"),
-    ("env.java.opts.jobmanager", "-Da=b\n"),
+    ("env.java.opts.jobmanager", "-Da=b;id"),
+    ("env-java-opts-all", "-Da=b"),
+    ("pipeline.name", "a\nb"),
+    ("pipeline.name", "a\tb"),
 ]
 
 

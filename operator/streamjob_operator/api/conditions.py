@@ -35,7 +35,8 @@ def merge_conditions(
 ) -> tuple[Condition, ...]:
     """The new conditions, each keeping its transition time unless its status flipped.
 
-    Conditions of other writers are kept. See Kubernetes' API conventions, "Typical status properties".
+    Conditions of other writers are kept. See Kubernetes' API conventions, "Typical status
+    properties".
     """
     old = {condition.type: condition for condition in before}
     merged = dict(old)

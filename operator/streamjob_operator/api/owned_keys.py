@@ -62,7 +62,12 @@ OWNED: Final = (
     ),
     OwnedKeys(
         remedy="use spec.jar and spec.libraries",
-        keys=("pipeline.classpaths", "pipeline.jars"),
+        keys=(
+            "pipeline.classpaths",
+            "pipeline.jars",
+            "user.artifacts.artifact-list",
+            "user.artifacts.base-dir",
+        ),
     ),
     OwnedKeys(
         remedy="use spec.desiredState; how a run begins and ends is not for the job to choose",
@@ -108,16 +113,25 @@ OWNED: Final = (
         prefixes=("$internal.", "high-availability.", "jobmanager.rpc.", "security.ssl.rest."),
     ),
     OwnedKeys(
+        remedy="remove it; Prometheus finds the metrics of every pod on port 9249",
+        keys=("metrics.reporter.prom.factory.class", "metrics.reporter.prom.port"),
+    ),
+    OwnedKeys(
         remedy="use spec.podTemplate, spec.jobManager.podTemplate or spec.taskManager.podTemplate",
         prefixes=("kubernetes.",),
     ),
 )
 """What the operator decides: where a run lives, what it holds, how it begins and how it ends."""
 
-KEY_PATTERN: Final = "^[A-Za-z0-9$._-]+$"
+KEY_PATTERN: Final = "^[A-Za-z0-9$][A-Za-z0-9$._-]*$"
 """Some readers trim a key's blanks: a key that only looks foreign must not slip through."""
 
 KEY_REMEDY: Final = "the name of a Flink option has only letters, digits and . _ - $"
+
+VALUE_PATTERN: Final = "^[^\\x00-\\x1f\\x7f]*$"
+"""Flink's scripts read the configuration line by line."""
+
+VALUE_REMEDY: Final = "has a line end or a control character in its value: write one line of text"
 
 SENSITIVE_WORDS: Final = (
     "password",
@@ -142,7 +156,9 @@ SENSITIVE_REMEDY: Final = (
     " (envFrom in spec.podTemplate)"
 )
 
-ENVIRONMENT_PREFIX: Final = "env."
+ENVIRONMENT_PREFIX: Final = "env"
+"""Without its dot: Flink's scripts search by `grep`, where a dot matches any character."""
+
 JAVA_OPTIONS_PREFIX: Final = "env.java.opts."
 ENVIRONMENT_REMEDY: Final = (
     "only env.java.opts.* may be set; use spec.podTemplate for environment variables"
@@ -164,6 +180,10 @@ def refusal(key: str, value: str) -> str | None:
     """
     if not re.fullmatch(KEY_PATTERN, key):
         return KEY_REMEDY
+    return _refusal_of_key(key) or _refusal_of_value(key, value)
+
+
+def _refusal_of_key(key: str) -> str | None:
     for owned in OWNED:
         if owned.covers(key):
             return f"{key} belongs to the operator: {owned.remedy}"
@@ -171,6 +191,12 @@ def refusal(key: str, value: str) -> str | None:
         return f"{key} is refused: {ENVIRONMENT_REMEDY}"
     if any(word in key.lower() for word in SENSITIVE_WORDS):
         return f"{key} is refused: {SENSITIVE_REMEDY}"
+    return None
+
+
+def _refusal_of_value(key: str, value: str) -> str | None:
+    if not re.fullmatch(VALUE_PATTERN, value):
+        return f"{key} {VALUE_REMEDY}"
     if key.startswith(JAVA_OPTIONS_PREFIX) and not re.fullmatch(JAVA_OPTIONS_PATTERN, value):
         return f"{key} {JAVA_OPTIONS_REMEDY}"
     return None

@@ -1,7 +1,8 @@
 """One run of a job: everything it is made from, and the names that follow from it.
 
-The record lies in the run's own immutable ConfigMap. Objects of a run are built from the record alone, so an
-edited spec, a newer operator or a newer image table never change a run that is under way.
+The record lies in the run's own immutable ConfigMap. Objects of a run are built from the record
+alone, so an edited spec, a newer operator or a newer image table never change a run that is under
+way.
 """
 
 from __future__ import annotations
@@ -31,12 +32,16 @@ def job_id_of(uid: str) -> str:
 
 
 def flink_job_id_of(uid: str, run: int) -> str:
-    """Flink's id of a run, 32 hex digits. Each run has its own: ids that are used twice collide on disk."""
+    """Flink's id of a run, 32 hex digits. Each run has its own: ids that are used twice collide on
+    disk.
+    """
     return uuid.uuid5(_NAMESPACE, f"{uid}/run/{run}").hex
 
 
 def trigger_id_of(uid: str, run: int, started_at: str) -> str:
-    """The id of a savepoint request, 32 hex digits; Flink takes one request per id however often it is sent."""
+    """The id of a savepoint request, 32 hex digits; Flink takes one request per id however often it
+    is sent.
+    """
     return uuid.uuid5(_NAMESPACE, f"{uid}/run/{run}/savepoint/{started_at}").hex
 
 
@@ -56,7 +61,8 @@ class JobRef(Model):
 class RunSpec(Model):
     """The part of a spec that makes a run what it is: an edit of any of these is an Upgrade.
 
-    The table of the contract, section 2, in one place. `script` is the text itself, wherever it came from.
+    The table of the contract, section 2, in one place. `script` is the text itself, wherever it
+    came from.
     """
 
     sql: Sql | None = None
@@ -124,7 +130,9 @@ class RunRecord(Model):
 
     @property
     def checkpoint_dir(self) -> str:
-        """Where Flink writes the run's checkpoints (below it, a directory named by the Flink job id)."""
+        """Where Flink writes the run's checkpoints (below it, a directory named by the Flink job
+        id).
+        """
         return f"{self.storage_dir}/checkpoints"
 
     @property
@@ -154,9 +162,11 @@ def account_name(name: str) -> str:
 
 
 def high_availability_config_maps(uid: str, run: int) -> tuple[str, str]:
-    """The ConfigMaps that Flink's HA makes for a run; nobody owns them, so the operator removes them.
+    """The ConfigMaps that Flink's HA makes for a run; nobody owns them, so the operator removes
+    them.
 
-    Names as of Flink's KubernetesHaServices: `<cluster-id>-cluster-config-map`, `<cluster-id>-<job id>-config-map`.
+    Names as of Flink's KubernetesHaServices: `<cluster-id>-cluster-config-map`, `<cluster-id>-<job
+    id>-config-map`.
     """
     cluster = f"{job_id_of(uid)}-{run}"
     return (f"{cluster}-cluster-config-map", f"{cluster}-{flink_job_id_of(uid, run)}-config-map")

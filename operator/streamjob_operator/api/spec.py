@@ -1,7 +1,8 @@
 """What a user declares: `spec` of a StreamJob, typed.
 
-The schema in `crds/` has checked shapes, enums and defaults before an object gets here; the same defaults
-stand in these models so that a spec kept from an earlier run reads the same (a test holds the two together).
+The schema in `crds/` has checked shapes, enums and defaults before an object gets here; the same
+defaults stand in these models so that a spec kept from an earlier run reads the same (a test holds
+the two together).
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class Start(Model):
 
 
 class SnapshotFormat(StrEnum):
-    """Flink's savepoint formats: Canonical can be read by later versions and other state backends."""
+    """Flink's savepoint formats: Canonical outlives versions and state backends."""
 
     CANONICAL = "Canonical"
     NATIVE = "Native"

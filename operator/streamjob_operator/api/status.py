@@ -1,8 +1,9 @@
-"""What the operator reports: `status` of a StreamJob, typed. It is also where intents are recorded."""
+"""What the operator reports: `status` of a StreamJob, typed. Intents are recorded here too."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
@@ -57,8 +58,8 @@ class Phase(StrEnum):
 class Operation(Model):
     """The operation under way, and the intent behind it.
 
-    Whatever must not happen twice stands here before it is done: the savepoint's trigger id and directory
-    before Flink is asked, the run's Flink job id before its objects are made.
+    Whatever must not happen twice stands here before it is done: the savepoint's trigger id and
+    directory before Flink is asked, the run's Flink job id before its objects are made.
     """
 
     type: OperationType
@@ -81,8 +82,10 @@ class Operation(Model):
     """The run whose spec an Upgrade goes back to when the new one can't start."""
 
 
-class Warning(Model):  # noqa: A001 - the contract's word
-    """What did not succeed, in words that say what to do. Stays until it succeeds or the wish changes."""
+class JobWarning(Model):
+    """What did not succeed, in words that say what to do. Stays until it succeeds or the wish
+    changes.
+    """
 
     reason: str
     message: str
@@ -128,7 +131,7 @@ class StreamJobStatus(Model):
     type: str | None = None
     state: State | None = None
     operation: Operation | None = None
-    warning: Warning | None = None
+    warning: JobWarning | None = None
     retry: RetryStatus | None = None
     recoveries: int | None = None
     """Starts by Recover since the job last ran 10 minutes undisturbed."""
@@ -138,7 +141,8 @@ class StreamJobStatus(Model):
     stop_time: Time | None = None
     run: int | None = None
     ended: bool | None = None
-    """The run ended without a wish: it finished or was cancelled. Only a new wish starts another."""
+    """The run ended without a wish: it finished or was cancelled. Only a new wish starts another.
+    """
     accumulated_seconds: int | None = None
     running_cu: str | None = Field(default=None, alias="runningCU")
     snapshot: Snapshot | None = None
@@ -152,3 +156,8 @@ class StreamJobStatus(Model):
     observed_restore: str | None = None
     """`restore.snapshot` as the last start took note of it."""
     conditions: tuple[Condition, ...] = ()
+
+    def to_wire(self) -> dict[str, Any]:
+        """As Kubernetes stores it: what is not set, or empty, is absent."""
+        wire = super().to_wire()
+        return {name: value for name, value in wire.items() if value not in ("", [])}

@@ -1,4 +1,6 @@
-"""A run is being ended: its pods go, what it left in the cluster goes, then comes what was to follow."""
+"""A run is being ended: its pods go, what it left in the cluster goes, then comes what was to
+follow.
+"""
 
 from __future__ import annotations
 
@@ -69,10 +71,11 @@ def _remove(view: View) -> Plan:
     """The pods go; until they are gone the job counts as ending, and no other run starts."""
     status = close_run(view.status, view.now)
     for pod in view.seen.pods:
-        if pod.deleting_since is not None and view.now - pod.deleting_since > POD_OVERDUE:
+        overdue = view.now - pod.deleting_since if pod.deleting_since is not None else None
+        if overdue is not None and overdue > POD_OVERDUE:
             problem = Problem(
-                f"pod {pod.name} on node {pod.node} should have ended "
-                f"{int((view.now - pod.deleting_since).total_seconds())} s ago: the node may be lost",
+                f"pod {pod.name} should have ended {int(overdue.total_seconds())} s ago: "
+                f"its node {pod.node} may be lost",
                 "bring the node back, or delete the Node object or the pod by force "
                 "once you know that nothing runs there any more",
             )

@@ -1,8 +1,8 @@
 """Decide what a StreamJob needs next.
 
-Pure: what was observed, the operator's settings and the time in, a plan out. `decide` reads as the contract's
-order: Stop overtakes everything; an operation under way goes on; then comes what the job itself does, then what
-the user wants of it.
+Pure: what was observed, the operator's settings and the time in, a plan out. `decide` reads as the
+contract's order: Stop overtakes everything; an operation under way goes on; then comes what the job
+itself does, then what the user wants of it.
 """
 
 from __future__ import annotations

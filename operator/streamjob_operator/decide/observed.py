@@ -21,7 +21,7 @@ from streamjob_operator.flink.models import (
 
 @dataclass(frozen=True)
 class ContainerEnd:
-    """How a container ended last: its exit code, Kubernetes' reason, and the last lines it wrote."""
+    """How a container ended: its exit code, Kubernetes' reason, and the last lines it wrote."""
 
     exit_code: int
     reason: str = ""

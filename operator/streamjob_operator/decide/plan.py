@@ -19,7 +19,7 @@ class StartRun:
 
 @dataclass(frozen=True)
 class StopWithSavepoint:
-    """Ask Flink to take a savepoint and end the job. Asking again under one trigger id is harmless."""
+    """Ask Flink to take a savepoint and end the job. Asking twice under one id is harmless."""
 
     run: int
     flink_job_id: str

@@ -45,7 +45,7 @@ def of_container(pod: PodSeen) -> Problem | None:
         return None
     if end.reason == "OOMKilled":
         return Problem(
-            f"the {pod.component} used more memory than its pod may hold and was killed (OOMKilled)",
+            f"the {pod.component} used more memory than its pod may hold and was OOMKilled",
             "raise spec.resources",
         )
     failure = failure_of_log(end.message)

@@ -1,4 +1,4 @@
-"""From a declared spec to what a run is made from; what can't be carried out is refused in words."""
+"""From a declared spec to what a run is made from; what can't be is refused in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from streamjob_operator.sql.start_position import Fresh, Restored, inject
 def resolve(spec: StreamJobSpec, script: str | None, settings: Settings) -> RunSpec:
     """What a run of this spec is made from. `script`: the SQL text, wherever it lies.
 
-    The schema has checked most of this already, but it may be older than the operator. Raises InvalidSpec.
+    The schema has checked most of this already, but it may be older than the operator. Raises
+    InvalidSpec.
     """
     if (spec.sql is None) == (spec.jar is None):
         raise InvalidSpec(
@@ -30,8 +31,8 @@ def resolve(spec: StreamJobSpec, script: str | None, settings: Settings) -> RunS
     if spec.image is None and spec.flink_version not in settings.flink_images:
         known = ", ".join(sorted(settings.flink_images))
         raise InvalidSpec(
-            f"spec.flinkVersion {spec.flink_version} has no image in the operator's table ({known}): "
-            "name one of these, or set spec.image"
+            f"spec.flinkVersion {spec.flink_version} has no image in the operator's table "
+            f"({known}): name one of these, or set spec.image"
         )
     if spec.storage is None and settings.default_storage_uri is None:
         raise InvalidSpec(
@@ -42,7 +43,8 @@ def resolve(spec: StreamJobSpec, script: str | None, settings: Settings) -> RunS
         if spec.sql.secret_ref is not None:
             raise InvalidSpec(
                 "spec.sql.secretRef is not served by this version: use the connector's own means, "
-                "for Kafka properties.config.providers with an environment variable of spec.podTemplate"
+                "for Kafka properties.config.providers with an environment variable "
+                "of spec.podTemplate"
             )
         check(script or "")
     run_spec = RunSpec.of(spec, script)
@@ -69,8 +71,8 @@ def new_record(  # noqa: PLR0913 - everything a run is made from
     start_from = spec.start_from
     if restore_path is None and start_from and start_from.timestamp and start_from.timestamp > now:
         raise InvalidSpec(
-            "spec.startFrom.timestamp lies in the future; Kafka would be read from its end at once: "
-            "choose a time that has passed"
+            "spec.startFrom.timestamp lies in the future; Kafka would be read from its end "
+            "at once: choose a time that has passed"
         )
     script = run_spec.script
     if script is not None:

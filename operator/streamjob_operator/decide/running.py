@@ -1,4 +1,4 @@
-"""A run is open and no operation is under way: is it well, and does the user want something else?"""
+"""A run is open, no operation under way: is it well, and does the user want something else?"""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _put_back(view: View) -> Plan | None:
         return None
     if record is None:
         problem = Problem(
-            f"the record of run {view.status.run} (a ConfigMap) is gone, so the run can't be kept up",
+            f"the record of run {view.status.run} (a ConfigMap) is gone: it can't be kept up",
             "set desiredState to Stopped, then start from a snapshot of status.snapshots "
             "with spec.restore.snapshot",
             heals=False,
@@ -142,8 +142,8 @@ def _with_restart_warning(view: View) -> StreamJobStatus:
     last = recent[0].at if recent else None
     noisy = last is not None and view.now - last < QUIET_AFTER_RESTARTS
     if len(recent) >= RESTARTS_THAT_WARN and noisy:
-        first = recent[-1].at
-        text = f"Flink restarted the job {len(recent)} times since {first:%H:%M:%S} UTC: {recent[0].message}"
+        times = f"{len(recent)} times since {recent[-1].at:%H:%M:%S} UTC"
+        text = f"Flink restarted the job {times}: {recent[0].message}"
         return warn(
             view,
             status,
@@ -261,7 +261,8 @@ def _well(view: View) -> Plan:
         and status.retry is None
         and status.warning is None
     ):
-        text = f"{checkpoints.consecutive_failures} checkpoints in a row failed: {checkpoints.last_failure}"
+        count, cause = checkpoints.consecutive_failures, checkpoints.last_failure
+        text = f"{count} checkpoints in a row failed: {cause}"
         status = warn(view, status, "CheckpointsFailing", Problem(text, "look at the storage"))
     retain = view.seen.spec.snapshots.retain
     if len(status.snapshots) > retain:

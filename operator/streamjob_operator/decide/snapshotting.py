@@ -1,6 +1,7 @@
 """A savepoint was announced: ask for it, wait for it, take what came of it.
 
-Serves Pause, the first half of Upgrade and Restart (which end the job), and Snapshot (which does not).
+Serves Pause, the first half of Upgrade and Restart (which end the job), and Snapshot (which does
+not).
 """
 
 from __future__ import annotations

@@ -228,7 +228,9 @@ def start_failed(view: View, problem: Problem) -> Plan:
 
 
 def _upgrade_failed(view: View, problem: Problem) -> Plan:
-    """Back to the previous spec, from the snapshot that the Upgrade took; if that fails too, Paused."""
+    """Back to the previous spec, from the snapshot that the Upgrade took; if that fails too,
+    Paused.
+    """
     if rolls_back(view):
         text = f"{problem.message} (the previous spec could not be started again either)"
         status = warn(view, view.status, "UpgradeFailed", Problem(text, problem.remedy))

@@ -37,7 +37,6 @@ from streamjob_operator.decide.view import (
     note_failure,
     record_of_next_run,
     warn,
-    without_failure,
 )
 from streamjob_operator.errors import InvalidSpec
 
@@ -76,7 +75,9 @@ def begin_start(
     run_spec: RunSpec | None,
     message: str,
 ) -> Plan:
-    """Start a run from `status.snapshot`, or afresh where there is none: the intent, then its objects."""
+    """Start a run from `status.snapshot`, or afresh where there is none: the intent, then its
+    objects.
+    """
     run = (status.run or 0) + 1
     try:
         if run_spec is None:
@@ -121,7 +122,7 @@ def begin_start(
 def begin_savepoint(
     view: View, status: StreamJobStatus, kind: OperationType, origin: SnapshotOrigin, message: str
 ) -> Plan:
-    """Announce a savepoint under an id and a directory of its own. Flink is asked by the next rule."""
+    """Announce a savepoint, under an id and a directory of its own, and ask for it."""
     record = view.seen.record
     assert record is not None  # noqa: S101 - callers act on a run that is there
     trigger = trigger_id_of(view.seen.job.uid, record.run, view.now.isoformat())
@@ -147,14 +148,14 @@ def begin_savepoint(
 def ask_savepoint(view: View, status: StreamJobStatus) -> tuple[Action, ...]:
     """Ask Flink for the savepoint that was announced; harmless when it was asked before."""
     operation = status.operation
-    assert operation and operation.trigger_id and operation.target_dir  # noqa: S101
+    assert operation is not None  # noqa: S101 - a savepoint was announced
     kind = TakeSavepoint if operation.type is OperationType.SNAPSHOT else StopWithSavepoint
     return (
         kind(
             run=status.run or 0,
             flink_job_id=flink_job_id(view),
-            trigger_id=operation.trigger_id,
-            target_dir=operation.target_dir,
+            trigger_id=operation.trigger_id or "",
+            target_dir=operation.target_dir or "",
             format=view.seen.spec.pause.format,
         ),
     )
@@ -166,9 +167,8 @@ def begin_ending(
     then: State,
     message: str,
     *events: Event,
-    act: bool = True,
 ) -> Plan:
-    """The current run ends: its pods go, then the state is `then` (Running: another run follows)."""
+    """The current run ends: its pods go, then comes `then` (Running: another run)."""
     status = close_run(status, view.now)
     status = changed(status, state=State.OPERATING)
     status = in_operation(
@@ -180,7 +180,7 @@ def begin_ending(
         target_dir=None,
         flink_job_id=None,
     )
-    return Plan(status, (RemovePods(),) if act else (), events, AT_ONCE)
+    return Plan(status, (RemovePods(),), events, AT_ONCE)
 
 
 def begin_stop(view: View, message: str) -> Plan:
@@ -216,12 +216,6 @@ def failure_event(status: StreamJobStatus) -> Event:
     assert warning is not None  # noqa: S101 - callers have just set it
     remedy = f" — {warning.remedy}" if warning.remedy else ""
     return Event("Warning", warning.reason, f"{warning.message}{remedy}")
-
-
-def done(view: View, status: StreamJobStatus, kind: OperationType, state: State, text: str) -> Plan:
-    """The operation succeeded."""
-    status = changed(without_failure(status), state=state, operation=None)
-    return Plan(status, (), (Event("Normal", DONE[kind], text),), AT_ONCE)
 
 
 def snapshot_taken(view: View, path: str) -> Snapshot:

@@ -15,13 +15,13 @@ from streamjob_operator.api.run import (
 )
 from streamjob_operator.api.spec import UpgradeMode, Wish
 from streamjob_operator.api.status import (
+    JobWarning,
     Operation,
     OperationType,
     RetryStatus,
     Snapshot,
     SnapshotOrigin,
     StreamJobStatus,
-    Warning,
 )
 from streamjob_operator.decide.observed import Observed
 from streamjob_operator.decide.plan import RemoveLeftovers
@@ -129,7 +129,9 @@ def keep_snapshot(status: StreamJobStatus, snapshot: Snapshot) -> StreamJobStatu
 
 
 def newest_state(view: View) -> Snapshot | None:
-    """The newest state of the current run: its checkpoint, else what it started from or saved since."""
+    """The newest state of the current run: its checkpoint, else what it started from or saved
+    since.
+    """
     checkpoints: Checkpoints | None = view.seen.flink.checkpoints
     if checkpoints is None or checkpoints.newest is None:
         return view.status.snapshot
@@ -183,7 +185,9 @@ def warn(view: View, status: StreamJobStatus, reason: str, problem: Problem) -> 
     since = old.since if old is not None and old.reason == reason else view.now
     return changed(
         status,
-        warning=Warning(reason=reason, message=problem.message, remedy=problem.remedy, since=since),
+        warning=JobWarning(
+            reason=reason, message=problem.message, remedy=problem.remedy, since=since
+        ),
     )
 
 

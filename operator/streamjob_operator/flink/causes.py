@@ -17,6 +17,9 @@ from streamjob_operator.flink.text import SHOWN, one_line
 _READ: Final = 200_000
 """Characters of a trace or log that are looked at."""
 
+_MESSAGE: Final = 4_000
+"""Characters of one exception's message, or of one line of a log, that are looked at."""
+
 _CLASS = r"(?:[A-Za-z_$][\w$]*\.)*[A-Z][\w$]*(?:Exception|Error|Throwable|Failure|Shutdown)"
 _HEADER = re.compile(rf"(?P<name>{_CLASS})(?:: ?(?P<message>.*))?\Z", re.DOTALL)
 _QUALIFIED = re.compile(r"(?:[a-z_$][\w$]*\.)+[A-Z][\w$]*(?::|\Z)")
@@ -82,7 +85,10 @@ _LISTS = re.compile(
 )
 """Headings of lists that run for pages; those of tables hold values."""
 
-_ADVICE = re.compile(r" (?:Please (?:ensure|try)|See https?:|For a full list of supported)[^\n]*")
+_ADVICE = re.compile(
+    r" (?:Please (?:ensure|try)|See https?:|For a full list of|If you want to allow to skip"
+    r"|This can have multiple reasons)[^\n]*"
+)
 """Flink's own advice, which is not about Kubernetes; the remedy says it better."""
 
 
@@ -100,7 +106,12 @@ class _Cause:
     @property
     def is_wrapper(self) -> bool:
         return self.name in _WRAPPERS or self.message.startswith(
-            ("Recovery is suppressed by", "The main method caused an error", "Could not load the")
+            (
+                "An Exception occurred while triggering the checkpoint",
+                "Could not load the provided entrypoint class",
+                "Recovery is suppressed by",
+                "The main method caused an error",
+            )
         )
 
     @property
@@ -134,11 +145,12 @@ def failure_of_log(tail: str, at: datetime | None = None) -> Failure | None:
 
     For a JobManager that died before it could be asked. None where the text names no error.
     """
-    lines = _THREAD.sub("", tail[-_READ:].replace("\r", "")).split("\n")
+    text = _THREAD.sub("", tail[-_READ:].replace("\r", ""))
+    lines = [line[:_MESSAGE] for line in text.split("\n")]
     blocks = _exception_blocks(lines)
     if blocks:
         return failure_of_trace("\n".join(blocks[-1]), at)
-    errors = [line for line in map(_error_line, lines) if line]
+    errors = [error for line in lines if (error := _error_line(line))]
     return Failure(one_line(errors[-1]), at) if errors else None
 
 
@@ -171,7 +183,7 @@ def _chain(trace: str) -> list[_Cause]:
 
 
 def _parsed(header: list[str] | None) -> list[_Cause]:
-    text = "\n".join(header or []).strip()
+    text = "\n".join(header or []).strip()[:_MESSAGE]
     found = _HEADER.match(text)
     if found is None:
         qualified = _QUALIFIED.match(text)
@@ -203,7 +215,7 @@ def _deciding(chain: list[_Cause]) -> tuple[_Cause, str]:
         line = above if is_value else f"{above}: {line}"
     tables = [found.group(1) for cause in below if (found := _TABLE.match(cause.message))]
     if tables:
-        line = f"Table {tables[-1].removeprefix(_DEFAULT_PATH)}: {line}"
+        line = f"Table {tables[-1]}: {line}"
     return deciding, line
 
 
@@ -217,7 +229,7 @@ def _prose(message: str) -> str:
             kept.append(before)
             break
         kept.append(_ADVICE.sub("", line))
-    return " ".join(line for line in kept if line)
+    return " ".join(line for line in kept if line).replace(_DEFAULT_PATH, "")
 
 
 def _exception_blocks(lines: list[str]) -> list[list[str]]:

@@ -96,6 +96,13 @@ _TABLE: Final = (
         r"SQL parse failed|Sql?Parse|Encountered \"|SQL validation failed",
         r"Correct the script at the line and column that are named, then apply it again.",
     ),
+    # File systems: of jars, snapshots and storage alike.
+    _edit(
+        r"file system implementation for scheme '([^']*)'",
+        r"Load Flink's plugin for \1:// in both pods: in spec.podTemplate set the environment"
+        r" variable ENABLE_BUILT_IN_PLUGINS of flink-main-container (for S3:"
+        r" flink-s3-fs-hadoop-<version>.jar), or use an image with the plugin.",
+    ),
     # The jar and its classes.
     _edit(
         r"entry point class .* was not found|does not have a main|provided job class|"
@@ -114,14 +121,14 @@ _TABLE: Final = (
     ),
     _edit(
         r"(?:jar could not be fetched|jar or artifact resource).*"
-        r"(?:FileNotFound|NoSuchFile|not found|No such file|404)",
+        r"(?:FileNotFound|NoSuchFile|not found|No such file|404)|JAR file does not exist",
         r"Correct the address of the jar in spec.jar.uri, spec.libraries or ADD JAR. local:// and"
         r" file:// are paths inside the pods: put the file into the image, or mount a volume with"
         r" spec.podTemplate.",
     ),
     _edit(
-        r"[Jj]ar could not be fetched.*(?:401|403|[Ff]orbidden|[Uu]nauthorized|not allowed|"
-        r"disabled|IllegalArgument|MalformedURL|scheme)",
+        r"[Jj]ar could not be fetched.*(?:code: 40[13]|disabled|MalformedURL|"
+        r"IllegalArgument)",
         r"Give in spec.jar.uri and spec.libraries addresses that the job's pods may read without"
         r" a login: https://, local://, or s3:// with the pods' own credentials.",
     ),
@@ -130,8 +137,7 @@ _TABLE: Final = (
         r"Check that the job's pods reach the server in spec.jar.uri and spec.libraries.",
     ),
     _edit(
-        r"JAR file .*(?:not exist|can't be|cannot be)|ZipException|zip END header not found|"
-        r"error in opening zip file",
+        r"Error while opening jar file|ZipException|zip END header|error in opening zip file",
         r"Check that spec.jar.uri and spec.libraries lead to jar files and not to a web page.",
     ),
     _edit(
@@ -167,12 +173,6 @@ _TABLE: Final = (
         r" state is first written.",
     ),
     # Storage.
-    _edit(
-        r"file system implementation for scheme '([^']*)'",
-        r"Load Flink's plugin for \1:// in both pods: in spec.podTemplate set the environment"
-        r" variable ENABLE_BUILT_IN_PLUGINS of flink-main-container (for S3:"
-        r" flink-s3-fs-hadoop-<version>.jar), or use an image with the plugin.",
-    ),
     _time(
         r"No space left on device|Disk quota exceeded|QuotaExceeded",
         r"Free space on the volume behind spec.storage.uri, or on the node, or enlarge it.",

@@ -62,6 +62,10 @@ class FlinkRest(FlinkClient):
     def __init__(self, timeout: timedelta = timedelta(seconds=5)) -> None:
         self._transport = Transport(timeout)
 
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
     async def jobs(self, address: str) -> tuple[JobOverview, ...]:
         """GET /jobs/overview."""
         reply = await self._transport.ask(JobsReply, address, "/jobs/overview")

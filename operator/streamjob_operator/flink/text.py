@@ -9,7 +9,7 @@ from typing import Final
 SHOWN: Final = 500
 """Characters of a cause that reach a status or an event."""
 
-_READ: Final = 20_000
+_READ: Final = 4_000
 """Characters that are looked at in all: patterns below stay cheap whatever is sent."""
 
 _USER_INFO = re.compile(r"([A-Za-z][\w+.-]*://)[^\s/@'\"]+@")
@@ -18,8 +18,8 @@ _OPTION = re.compile(r"'(?!connector'|format')([^'\s]{1,200})'\s*=\s*'(?:[^']|''
 _VALUE = re.compile(r"(Could not parse value )'(?:[^']|'')*'( for key)")
 _REPEATED = re.compile(r"(?:(\b[^.]{5,80}\. )(?=\1))+")
 _SECRET = re.compile(
-    r"(?i)\b([\w.-]*(?:password|passwd|secret|token|api-?key|access-?key))(\s*[=:]\s*)"
-    r"(\"[^\"]*\"|'[^']*'|[^\s,;)}\]]+)"
+    r"(?i)(?<![\w.-])([\w.-]*(?:password|passwd|secret|token|api[-_]?key|access[-_]?key)[\w.-]*\s*=\s*)"
+    r"(?:\"[^\"]*\"|'[^']*'|[^\s,;)}\]'\"]+)"
 )
 
 
@@ -29,7 +29,7 @@ def without_secrets(text: str) -> str:
     text = _VALUE.sub(r"\1'…'\2", text)
     text = _USER_INFO.sub(r"\1", text)
     text = _QUERY.sub(r"\1", text)
-    return _SECRET.sub(r"\1\2…", text)
+    return _SECRET.sub(r"\1…", text)
 
 
 def one_line(text: str, limit: int = SHOWN) -> str:

@@ -126,7 +126,8 @@ def _refusal(asked: str, status: int, content: bytes) -> FlinkRejected | FlinkUn
     if status in _NOT_NOW or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and not errors):
         text = one_line(errors[0], 200) if errors else "no cause given"
         return FlinkUnreachable(f"{asked}: HTTP {status}, {text}")
-    cause = failure_of_trace(max(errors, key=len, default=f"HTTP {status}"))
+    told = max(errors, key=len, default=f"HTTP {status}")
+    cause = failure_of_trace(told.removeprefix("<Exception on server side:\n"))
     if cause.exception in {"AskTimeoutException", "TimeoutException", "FencingTokenException"}:
         return FlinkUnreachable(f"{asked}: HTTP {status}, {cause.message}")
     return FlinkRejected(cause.message)

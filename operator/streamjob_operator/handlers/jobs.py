@@ -97,7 +97,7 @@ class Jobs:
         woken: asyncio.Event,
         stopped: StopFlag,
     ) -> None:
-        """Until the next pass is due. A running job's Flink is asked in between; that is no pass."""
+        """Until the next pass is due. In between a running job's Flink is asked; no pass."""
         if not outcome.follow_flink or outcome.run is None:
             await wait_any(woken, stopped, outcome.look_again)
             return

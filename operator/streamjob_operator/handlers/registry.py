@@ -21,6 +21,10 @@ def build_registry(jobs: Jobs) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     resource = (constants.GROUP, constants.VERSION, constants.PLURAL)
 
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
     @kopf.daemon(
         *resource,
         registry=registry,

@@ -21,7 +21,9 @@ _CHILDREN = (
 
 
 class _NoDiff(kopf.DiffBaseStorage):
-    """No copy of the last handled spec on the resource: this operator compares with its run's record."""
+    """No copy of the last handled spec on the resource: this operator compares with its run's
+    record.
+    """
 
     def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
         return None
@@ -59,7 +61,9 @@ async def serve(
     stop: asyncio.Event | None = None,
     liveness: bool = True,
 ) -> None:
-    """Look after all StreamJobs until stopped. Raises when a watch has died: the process has to end."""
+    """Look after all StreamJobs until stopped. Raises when a watch has died: the process has to
+    end.
+    """
     jobs = Jobs(world)
     await kopf.operator(
         registry=build_registry(jobs),

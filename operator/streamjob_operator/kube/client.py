@@ -45,7 +45,7 @@ class KubeClient(Protocol):
         ...
 
     async def apply_status(self, body: Body) -> Body:
-        """Server-side apply of a StreamJob's status. Raises Conflict when its version has moved on."""
+        """Server-side apply of a status. Raises Conflict when its version has moved on."""
         ...
 
     async def delete(self, kind: Kind, namespace: str, name: str) -> None:

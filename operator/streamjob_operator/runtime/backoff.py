@@ -27,7 +27,8 @@ class Backoff:
 class EndlessDelays:
     """Seconds to wait between Kopf's own attempts at the API server: growing, never ending.
 
-    Kopf takes any iterable that can be iterated anew; a finite one would end the operator in a long outage.
+    Kopf takes any iterable that can be iterated anew; a finite one would end the operator in a long
+    outage.
     """
 
     def __iter__(self) -> Iterator[float]:

@@ -6,7 +6,7 @@ import logging
 
 
 def set_up_logging(level: str) -> None:
-    """One line per message on stderr. Kopf's own talk is kept to warnings: it tells of every event."""
+    """One line per message on stderr. Kopf tells of every event: only its warnings are kept."""
     logging.basicConfig(
         level=level.upper(),
         format="%(asctime)s %(levelname)-7s %(message)s",

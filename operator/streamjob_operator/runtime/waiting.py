@@ -20,12 +20,12 @@ class StopFlag(Protocol):
         ...
 
 
-async def wait_any(woken: asyncio.Event, stopped: StopFlag, timeout: timedelta) -> None:
-    """Until woken, stopped, or the time is over."""
+async def wait_any(woken: asyncio.Event, stopped: StopFlag, at_most: timedelta) -> None:
+    """Until woken, stopped, or `at_most` is over."""
     waits = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(stopped.wait())}
     try:
         await asyncio.wait(
-            waits, timeout=max(timeout.total_seconds(), 0), return_when=asyncio.FIRST_COMPLETED
+            waits, timeout=max(at_most.total_seconds(), 0), return_when=asyncio.FIRST_COMPLETED
         )
     finally:
         for wait in waits:

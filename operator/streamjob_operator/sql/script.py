@@ -13,7 +13,7 @@ from typing import Final
 from streamjob_operator.api.owned_keys import refusal
 from streamjob_operator.errors import InvalidSpec
 from streamjob_operator.sql.statements import Kind, Statement, Token, split
-from streamjob_operator.sql.tables import read_create_table
+from streamjob_operator.sql.tables import Cursor, read_create_table
 
 _NO_JOB: Final = "the script starts no job"
 _WRITE_INSERT: Final = "add an INSERT INTO … SELECT …; that says what is to run"
@@ -162,11 +162,10 @@ def _several(statements: tuple[Statement, ...], pipelines: list[Statement]) -> s
 
 
 def _outline(statement: Statement) -> str:
-    """`INSERT INTO totals …;`: the words up to the name that is written to."""
-    shown = []
-    for token in statement.tokens:
-        is_name = token.kind is Kind.QUOTED or token.text == "." or token.kind is Kind.WORD
-        if not is_name or token.keyword in {*_QUERIES, "PARTITION", "COMMENT"} - {"TABLE"}:
-            break
-        shown.append(token.text)
-    return " ".join(shown).replace(" . ", ".") + " …;"
+    """`INSERT INTO totals …;`"""
+    create = read_create_table(statement)
+    if create is not None:
+        return f"CREATE TABLE {create.path.written} AS …;"
+    verb = " ".join(token.text for token in statement.tokens[:2])
+    target = Cursor(statement.tokens, 2).path()
+    return f"{verb} {target.written if target else ''} …;"

@@ -6,9 +6,9 @@ the statement incomplete: that is how `EXECUTE STATEMENT SET BEGIN …; END` sta
 `BEGIN STATEMENT SET;` … `END;` are statements of their own.
 
 The words are found by one regular expression, not by sqlglot's tokenizer: that one does not say
-where an unclosed comment begins, drops hints (comments to it) with their places, always takes `{#
-#}` for a comment, and needs as many lines to be told Flink's few rules as the rules themselves. A
-reader that is to refuse settings by name must see exactly what Flink sees.
+where an unclosed comment begins, drops hints (comments to it) with their places, always takes
+Jinja's `{# #}` for a comment, and needs as many lines to be told Flink's few rules as the rules
+themselves. A reader that is to refuse settings by name must see exactly what Flink sees.
 """
 
 from __future__ import annotations
@@ -143,6 +143,8 @@ def split(script: str) -> tuple[Statement, ...]:
     A script of blanks and comments alone is one statement without words. Raises InvalidSpec, with
     line and column, for a quote, a comment or a STATEMENT SET without its end.
     """
+    if not script:
+        return ()
     places = _Places(script)
     pieces = _pieces(tokenize(script), places)
     statements = []
@@ -180,9 +182,9 @@ def split(script: str) -> tuple[Statement, ...]:
 def tokenize(script: str) -> tuple[Token, ...]:
     """Find the words of a script, with hints, without blanks and comments.
 
-    Raises InvalidSpec, with line and column, for a quote or comment that is never closed, and for a
-    carriage return without line feed: Flink's splitter and Flink's parser disagree on whether it
-    ends a `--` comment.
+    Raises InvalidSpec, with line and column, for a quote or comment that is never closed, and where
+    Flink's splitter and Flink's parser disagree on what is a comment: behind a carriage return
+    without line feed, and at a `*` right behind a comment.
     """
     lone = _LONE_CARRIAGE_RETURN.search(script)
     if lone:
@@ -192,10 +194,15 @@ def tokenize(script: str) -> tuple[Token, ...]:
     tokens = []
     for lexeme in _LEXEME.finditer(script):
         group = lexeme.lastgroup or ""
-        if group == "blank":
-            continue
         if group == "unclosed":
             raise _Places(script).refusal(lexeme.start(), _UNCLOSED[lexeme.group()])
+        if script.startswith("*/*", lexeme.end() - 2) and group in {"blank", "hint"}:
+            raise _Places(script).refusal(
+                lexeme.end(),
+                "Flink takes */* for the start of a comment: put a blank before this *",
+            )
+        if group == "blank":
+            continue
         tokens.append(Token(Kind(group), lexeme.group(), lexeme.start()))
     return tuple(tokens)
 
