@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
 from tests.apiserver.apiserver import ApiServer, ApiServerError, running_apiserver
 
 ROOT: Final = Path(__file__).parents[2]

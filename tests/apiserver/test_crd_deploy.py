@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 import yaml
+
 from tests.apiserver.apiserver import ApiServer
 
 pytestmark = pytest.mark.apiserver

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from tests.apiserver.apiserver import ApiServer
 
 from streamjob_operator.api import owned_keys
 from streamjob_operator.api.owned_keys import refusal
+from tests.apiserver.apiserver import ApiServer
 
 pytestmark = pytest.mark.apiserver
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
+
 from tests.apiserver.apiserver import ApiServer
 
 pytestmark = pytest.mark.apiserver

@@ -81,10 +81,11 @@ def _foreign_tables(statements: tuple[Statement, ...]) -> Iterator[str]:
         for statement in statements
     )
     for statement in statements:
-        named = known | set(_common_table_names(statement.tokens))
+        local = set(_common_table_names(statement.tokens))
         for path in _sources(statement.tokens):
             qualified = len(path.names) >= _QUALIFIED and path.names[0] != _DEFAULT_CATALOG
-            if (catalogs or qualified) and path.names[-1] not in named:
+            name = path.names[-1]
+            if (catalogs or qualified) and name not in known and name not in local:
                 yield f"{path.written} ({statement.place}): not created in this script"
 
 

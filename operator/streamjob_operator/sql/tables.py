@@ -7,7 +7,7 @@ WITH (…) [LIKE base (…) | AS query]`, `ALTER TABLE [IF EXISTS] a SET|RESET (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streamjob_operator.sql.statements import Kind, Statement, Token
@@ -235,7 +235,7 @@ class Tables:
     """The tables of a script, statement by statement."""
 
     def __init__(self) -> None:
-        self._tables: dict[tuple[str, ...], Table] = {}
+        self._by_last_name: dict[str, dict[tuple[str, ...], Table]] = {}
 
     def apply(self, statement: Statement) -> Table | None:
         """Take a statement into account; gives the table whose options it sets, if any."""
@@ -252,8 +252,13 @@ class Tables:
 
     def find(self, path: Path) -> Table | None:
         """Look up a table; a name written with more or fewer parts is taken for the same."""
-        key = self._key(path)
-        return self._tables[key] if key else None
+        candidates = self._by_last_name.get(path.names[-1], {})
+        exact = candidates.get(path.names)
+        if exact is not None:
+            return exact
+        return next(
+            (table for table in reversed(candidates.values()) if _same(table.path, path)), None
+        )
 
     def _create(self, create: CreateTable) -> Table:
         existing = self.find(create.path)
@@ -263,9 +268,7 @@ class Tables:
         if create.like is not None and create.like.takes_options:
             base = self.find(create.like.base)
             options = {**(base.options if base else {}), **options}
-        table = Table(create.path, options, create.temporary)
-        self._tables[create.path.names] = table
-        return table
+        return self._keep(Table(create.path, options, create.temporary))
 
     def _alter(self, alter: AlterTable) -> Table | None:
         table = self.find(alter.path)
@@ -274,25 +277,25 @@ class Tables:
         if alter.renamed_to is not None:
             self._forget(alter.path)
             new = Path((*table.path.parts[:-1], alter.renamed_to.parts[-1]))
-            self._tables[new.names] = Table(new, table.options, table.temporary)
+            self._keep(Table(new, table.options, table.temporary))
             return None
         kept = {key: value for key, value in table.options.items() if key not in alter.reset_keys}
-        changed = Table(table.path, {**kept, **alter.set_options}, table.temporary)
-        self._tables[table.path.names] = changed
+        changed = self._keep(Table(table.path, {**kept, **alter.set_options}, table.temporary))
         return Table(alter.path, changed.options, changed.temporary)
 
+    def _keep(self, table: Table) -> Table:
+        names = table.path.names
+        self._by_last_name.setdefault(names[-1], {})[names] = table
+        return table
+
     def _forget(self, path: Path) -> None:
-        key = self._key(path)
-        if key is not None:
-            del self._tables[key]
-
-    def _key(self, path: Path) -> tuple[str, ...] | None:
-        if path.names in self._tables:
-            return path.names
-        return next((key for key in reversed(self._tables) if _same(key, path.names)), None)
+        table = self.find(path)
+        if table is not None:
+            names = table.path.names
+            del self._by_last_name[names[-1]][names]
 
 
-def _same(one: Iterable[str], other: Iterable[str]) -> bool:
+def _same(one: Path, other: Path) -> bool:
     """Whether two names, counted from their last part, can mean the same table."""
-    pairs = zip(reversed(tuple(one)), reversed(tuple(other)), strict=False)
+    pairs = zip(reversed(one.names), reversed(other.names), strict=False)
     return all(left == right for left, right in pairs)

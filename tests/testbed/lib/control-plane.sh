@@ -27,7 +27,7 @@ control_plane_up() {
     --root-ca-file "$RUN/pki/ca.crt"
   start_inside kube-scheduler "$KUBE" kube-scheduler \
     --kubeconfig "$RUN/kubeconfig-inside" --leader-elect=false --bind-address 127.0.0.1
-  start relay "$KUBE" relay "127.0.0.1:$OUTSIDE_PORT" $NETWORK_NAMESPACE "$NODE_ADDRESS:$API_PORT"
+  start relay "$KUBE" relay "127.0.0.1:$OUTSIDE_PORT" "$NETWORK_NAMESPACE" "$NODE_ADDRESS:$API_PORT"
 }
 
 kubectl_inside() { inside "$KUBE" kubectl --kubeconfig "$RUN/kubeconfig-inside" "$@"; }

@@ -22,7 +22,7 @@ fetch_flink() {
   mkdir -p "$work"/{log,usrlib,connectors}
   for artifact in "${FLINK_PLUGINS[@]}"; do fetch_jar "$artifact:$FLINK_VERSION" "$work/opt"; done
   fetch_jar $KAFKA_CONNECTOR "$work/connectors"
-  rm -rf "$work"/{pyflink,wheels,*.dist-info,*.data}
+  rm -rf "$work"/{pyflink,wheels,*.libs,*.dist-info,*.data}
   chmod -R u=rwX,go=rX "$work"
   chmod a+x "$work"/bin/*
   # As the official image does: in a pod, "localhost" is not where the others are.
@@ -79,15 +79,4 @@ pack_flink_image() {
     "$JAVA_LAYER" "$layer"
   rm "$layer"
   flink_image_sources >"$FLINK_ARCHIVE.sources"
-}
-
-# debian_root DIRECTORY [PACKAGES]: a minimal Debian 12, from where this machine has its own.
-debian_root() {
-  local directory=$1 packages=${2:-} mirror
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' 'Codename: bookworm' 2>/dev/null | head -n 1)
-  mkdir -p "$CACHE/build/debs" "$(dirname "$directory")"
-  debootstrap --variant=minbase --cache-dir="$CACHE/build/debs" \
-    ${packages:+"--include=$packages"} bookworm "$directory" ${mirror:+"$mirror"}
-  rm -rf "$directory"/var/cache/apt/*.bin "$directory"/var/cache/apt/archives/*.deb \
-    "$directory"/var/lib/apt/lists/* "$directory"/usr/share/{doc,man,locale}/* "$directory"/var/log/*
 }

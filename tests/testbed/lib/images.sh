@@ -5,17 +5,22 @@ PAUSE_IMAGE=docker.io/library/streamjob-testbed-pause:1
 
 # docker_archive FILE NAME CONFIG LAYER...: an image from layers that are tar files.
 docker_archive() {
-  local file=$1 name=$2 config=$3 work layer digests=() layers=()
+  local file=$1 name=$2 config=$3 work layer digests=() layers=() history=()
   shift 3
   work=$(mktemp -d "$CACHE/build/archive.XXXXXX")
   for layer in "$@"; do
     digests+=("\"sha256:$(sha256sum "$layer" | cut -d' ' -f1)\"")
     layers+=("\"$(basename "$layer")\"")
+    # Builders refuse a base image whose history does not account for its layers.
+    history+=('{"created_by":"testbed"}')
     ln "$layer" "$work/"
   done
   local IFS=,
-  printf '{"architecture":"%s","os":"linux","config":%s,"rootfs":{"type":"layers","diff_ids":[%s]}}' \
-    "$(dpkg --print-architecture)" "$config" "${digests[*]}" >"$work/config.json"
+  {
+    printf '{"architecture":"%s","os":"linux","config":%s,' "$(dpkg --print-architecture)" "$config"
+    printf '"history":[%s],' "${history[*]}"
+    printf '"rootfs":{"type":"layers","diff_ids":[%s]}}' "${digests[*]}"
+  } >"$work/config.json"
   printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":[%s]}]' \
     "$name" "${layers[*]}" >"$work/manifest.json"
   mkdir -p "$IMAGES"
@@ -55,4 +60,15 @@ load_pause_image() {
   docker_archive "$work/pause.tar" $PAUSE_IMAGE '{"Entrypoint":["/pause"],"User":"65535:65535"}' \
     "$work/pause-layer.tar"
   import_image "$work/pause.tar" >/dev/null
+}
+
+# debian_root DIRECTORY [PACKAGES]: a minimal Debian 12, from where this machine has its own.
+debian_root() {
+  local directory=$1 packages=${2:-} mirror
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' 'Codename: bookworm' 2>/dev/null | head -n 1)
+  mkdir -p "$CACHE/build/debs" "$(dirname "$directory")"
+  debootstrap --variant=minbase --cache-dir="$CACHE/build/debs" \
+    ${packages:+"--include=$packages"} bookworm "$directory" ${mirror:+"$mirror"}
+  rm -rf "$directory"/var/cache/apt/*.bin "$directory"/var/cache/apt/archives/*.deb \
+    "$directory"/var/lib/apt/lists/* "$directory"/usr/share/{doc,man,locale}/* "$directory"/var/log/*
 }

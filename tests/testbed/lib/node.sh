@@ -3,7 +3,7 @@
 NODE_NAME=local-1
 CONTAINERD_ROOT=$CACHE/containerd
 CONTAINERD_SOCKET=$RUN/containerd.sock
-CGROUP=streamjob-testbed
+CGROUP=$NAMESPACE-testbed
 
 containers() { ctr --address "$CONTAINERD_SOCKET" --namespace k8s.io "$@"; }
 
@@ -89,7 +89,7 @@ make_cgroups() {
   local hierarchy
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     sed 's/\(^\| \)/ +/g' /sys/fs/cgroup/cgroup.controllers >/sys/fs/cgroup/cgroup.subtree_control
-    mkdir -p /sys/fs/cgroup/$CGROUP
+    mkdir -p "/sys/fs/cgroup/$CGROUP"
     return
   fi
   for hierarchy in /sys/fs/cgroup/*/; do

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from tests.unit.sql.scripts import any_text
 
 from streamjob_operator.errors import InvalidSpec
 from streamjob_operator.sql.beyond_reach import beyond_reach
+from tests.unit.sql.scripts import any_text
 
 pytestmark = pytest.mark.unit
 

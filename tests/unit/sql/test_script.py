@@ -31,7 +31,7 @@ DDL = "CREATE TABLE t (a INT, b AS a) WITH ('connector'='datagen');\n"
         ("COMPILE PLAN '/x' FOR INSERT INTO s SELECT 1;\nINSERT INTO s SELECT ';INSERT';", 3),
         ("SET;\nRESET;\nINSERT INTO s SELECT 1;", 4),
         (
-            "SET 'table.exec.state.ttl'='1 h';\nSET 'pipeline.name'='我的';\nINSERT INTO s VALUES 1",
+            "SET 'table.x'='1 h';\nSET 'pipeline.name'='我的';\nINSERT INTO s VALUES 1",
             4,
         ),
         ("SET 'execution.checkpointing.interval' = '5 s'; INSERT INTO s SELECT 1;", 2),
@@ -71,8 +71,8 @@ def test_an_empty_statement_set_starts_no_job() -> None:
             "INSERT INTO a SELECT 1;\n  INSERT INTO `b;` (x) SELECT 2;",
             "line 3, column 3: ",
             (
-                "(the first one at line 2, column 1), and a StreamJob is one job: put all of them into one "
-                "set: BEGIN STATEMENT SET; INSERT INTO a …; INSERT INTO `b;` …; END;"
+                "(the first one at line 2, column 1), and a StreamJob is one job: put all of them "
+                "into one set: BEGIN STATEMENT SET; INSERT INTO a …; INSERT INTO `b;` …; END;"
             ),
         ),
         (

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.sql.scripts import SCRIPTS, any_text
 
 from streamjob_operator.errors import InvalidSpec
 from streamjob_operator.sql.statements import Kind, split
+from tests.unit.sql.scripts import SCRIPTS, any_text
 
 pytestmark = pytest.mark.unit
 
@@ -145,7 +145,7 @@ def test_the_statements_joined_are_the_script(script: str) -> None:
         return
     assert "".join(statement.text for statement in statements) == script
     for statement in statements:
-        assert statement.terminated == (script[statement.end - 1 : statement.end] == ";")
+        assert script[statement.end - 1] == ";" or not statement.terminated
         lines = script[: statement.start].count("\n")
         assert lines + 1 <= statement.line <= script.count("\n") + 1
 
