@@ -109,9 +109,13 @@ The operator's image is built by `make image` into the archive {archive}. Bring 
 {FLINK_IMAGE} is Docker Hub's official image; where that can't be reached, load it the same way."""
 
 
-def flink_home() -> str:
+def flink_home(screen: Screen) -> str:
     """Give a directory with Flink's jars: FLINK_HOME, or a download. Raises DemoError."""
-    return os.environ.get("FLINK_HOME") or _ask("flink-home")
+    given = os.environ.get("FLINK_HOME")
+    if given:
+        return given
+    screen.stream("getting Flink's jars", [TESTBED, "flink-home"])
+    return _ask("flink-home")
 
 
 def _ask(*command: str) -> str:

@@ -99,7 +99,7 @@ def prepare_volume(cluster: Cluster, screen: Screen) -> None:
     _in_files_pod(kubectl, "find /data -mindepth 2 -delete")
     screen.say("Compiling examples/numbered-records with javac.")
     build = ROOT / "examples/numbered-records/build"
-    screen.stream("compiling", [build, flink_home(), JAR])
+    screen.stream("compiling", [build, flink_home(screen), JAR])
     script = "cat >/data/jars/numbered-records.jar"
     kubectl.run_bytes(
         *("exec", "-i", "-n", NAMESPACE, FILES_POD, "--", "sh", "-c", script),

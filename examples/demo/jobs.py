@@ -132,13 +132,8 @@ class Jobs:
                 text=True,
             )
             assert self._process.stdout is not None
-            lines: list[str] = []
             for line in self._process.stdout:
-                lines.append(line)
-                # kubectl indents what is inside: a brace at the margin ends an object.
-                if line.rstrip() == "}":
-                    self._take(json.loads("".join(lines)))
-                    lines = []
+                self._take(json.loads(line))
             self._process.wait()
             time.sleep(1)
 

@@ -61,11 +61,13 @@ class Reading:
         ]
         report = self.orders
         revenue = sum(totals.revenue for totals in report.totals.values())
+        categories = (f"{name} {totals.orders:,}" for name, totals in report.totals.items())
         written.append(
-            f"orders            {report.given:,} given, {report.written:,} counted,"
-            f" revenue {revenue:,.2f}; {report.missing} not counted, {report.doubled} doubled,"
-            f" {report.wrong} wrong"
+            f"orders            {report.given:,} came in, {report.written:,} are in the totals,"
+            f" {report.missing:,} not yet; revenue {revenue:,.2f};"
+            f" {report.doubled} doubled, {report.wrong} wrong"
         )
+        written.append(f"                  {', '.join(categories)}")
         return written
 
 

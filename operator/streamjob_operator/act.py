@@ -13,6 +13,7 @@ from streamjob_operator.decide.plan import (
     Event,
     RemoveLeftovers,
     RemovePods,
+    RemoveTaskManagers,
     StartRun,
     StopWithSavepoint,
     TakeSavepoint,
@@ -34,7 +35,14 @@ async def act(world: World, job: JobRef, action: Action) -> None:
         case CancelJob(run, flink_job_id):
             await world.flink.cancel(world.address(job.name, job.namespace, run), flink_job_id)
         case RemovePods():
-            await _remove_pods(world, job)
+            await _remove_pods(world, job, f"{constants.LABEL_JOB}={job.name}")
+        case RemoveTaskManagers(run):
+            await _remove_pods(
+                world,
+                job,
+                f"{constants.LABEL_JOB}={job.name},{constants.LABEL_RUN}={run},"
+                f"{constants.LABEL_COMPONENT}={constants.TASKMANAGER}",
+            )
         case RemoveLeftovers(services, config_maps):
             for name in services:
                 await world.kube.delete(kinds.SERVICE, job.namespace, name)
@@ -98,8 +106,7 @@ async def _ask_savepoint(
     )
 
 
-async def _remove_pods(world: World, job: JobRef) -> None:
+async def _remove_pods(world: World, job: JobRef, selector: str) -> None:
     """From the top down, so that nothing is left that would make a pod anew."""
-    selector = f"{constants.LABEL_JOB}={job.name}"
     for kind in (kinds.DEPLOYMENT, kinds.REPLICA_SET, kinds.POD):
         await world.kube.delete_all(kind, job.namespace, selector)

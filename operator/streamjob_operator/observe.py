@@ -25,8 +25,10 @@ CHILDREN_TRUSTED: Final = timedelta(minutes=10)
 """Deployments, Services and ConfigMaps are read again at least this often (contract, section 8)."""
 CHILDREN_TRUSTED_IN_OPERATION: Final = timedelta(seconds=5)
 
-_HIGH_AVAILABILITY_LABEL: Final = "configmap-type=high-availability"
-"""On the ConfigMaps of Flink's Kubernetes HA (flink-kubernetes' Constants)."""
+_HIGH_AVAILABILITY_LABEL: Final = "type=flink-native-kubernetes"
+"""On the ConfigMaps of Flink's Kubernetes HA; beside it `app`, the cluster id."""
+_RUNS_WITH_LEFTOVERS: Final = 3
+"""So many runs back: no run starts before the leftovers of the last one are gone."""
 
 
 @dataclass(frozen=True)
@@ -186,16 +188,25 @@ async def _children(world: World, job: JobRef, status: StreamJobStatus, memory: 
         note(body, service=True)
     for body in await world.kube.find(kinds.CONFIG_MAP, job.namespace, selector):
         note(body, config_map=True, **_record(body))
-    flinks = await world.kube.find(kinds.CONFIG_MAP, job.namespace, _HIGH_AVAILABILITY_LABEL)
-    names = (body["metadata"]["name"] for body in flinks)
-    prefix = f"{job_id_of(job.uid)}-"
+    flinks = await _high_availability(world, job, status.run or 0)
     children = Children(
         runs={number: RunSeen(number, **what) for number, what in runs.items()},
-        high_availability=tuple(name for name in names if name.startswith(prefix)),
+        high_availability=flinks,
         read_at=world.now(),
     )
     memory.children = children
     return children
+
+
+async def _high_availability(world: World, job: JobRef, newest: int) -> tuple[str, ...]:
+    """Names of the ConfigMaps that Flink's HA made for the last runs; nobody owns them."""
+    runs = range(max(newest - _RUNS_WITH_LEFTOVERS, 0) + 1, newest + 1)
+    if not runs:
+        return ()
+    clusters = ",".join(f"{job_id_of(job.uid)}-{run}" for run in runs)
+    selector = f"{_HIGH_AVAILABILITY_LABEL},app in ({clusters})"
+    found = await world.kube.find(kinds.CONFIG_MAP, job.namespace, selector)
+    return tuple(body["metadata"]["name"] for body in found)
 
 
 def _is_owned(body: dict[str, Any], job: JobRef) -> bool:

@@ -30,7 +30,6 @@ async def observe_flink(
         savepoint = None
         if trigger_id is not None and job is not None:
             savepoint = await _savepoint(flink, address, job_id, trigger_id)
-        batch = savepoint is not None and savepoint.unknown and job is not None
         return FlinkSeen(
             reachable=True,
             job=job,
@@ -40,10 +39,15 @@ async def observe_flink(
             savepoint=savepoint,
             checkpoints=await _checkpoints(flink, address, job),
             version=version or await flink.version(address),
-            batch=batch and await flink.job_type(address, job_id) == "BATCH",
+            batch=job is not None and await _job_type(flink, address, job) == "BATCH",
         )
     except (FlinkUnreachable, FlinkRejected) as error:
         return FlinkSeen(problem=str(error))
+
+
+async def _job_type(flink: FlinkClient, address: str, job: JobOverview) -> str:
+    """Flink 2.3 says it in its overview; older ones have to be asked for it."""
+    return job.job_type or await flink.job_type(address, job.job_id)
 
 
 async def _failure(flink: FlinkClient, address: str, job_id: str) -> Failure | None:

@@ -7,8 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from streamjob_operator.errors import FlinkUnreachable, Unavailable
+
 WRITES: Final = frozenset({"apply", "apply_status", "delete", "delete_all", "create"})
 """The verbs of the Kubernetes API that change something."""
+
+REQUESTS: Final = frozenset({"stop_with_savepoint", "savepoint", "cancel", "dispose_savepoint"})
+"""What changes something in Flink."""
 
 
 class Killed(BaseException):
@@ -27,6 +32,11 @@ class Call:
     def is_write(self) -> bool:
         """It changes something in Kubernetes."""
         return self.system == "kube" and self.verb in WRITES
+
+    @property
+    def is_act(self) -> bool:
+        """It changes something, in Kubernetes or in Flink."""
+        return self.is_write or self.verb in REQUESTS
 
 
 @dataclass
@@ -56,6 +66,8 @@ class Calls:
     """The operator dies when it makes this call, counted from 1: nothing comes of the call."""
     kill_after: int | None = None
     """The operator dies when this call is done: it never sees the answer."""
+    lose_answer_of: int | None = None
+    """This call is carried out, and times out all the same."""
     _faults: list[_Fault] = field(default_factory=list)
 
     def fail(
@@ -93,6 +105,9 @@ class Calls:
             raise fault.error
         if number == self.kill_after:
             raise Killed
+        if number == self.lose_answer_of:
+            lost = Unavailable if system == "kube" else FlinkUnreachable
+            raise lost("no answer in time")
 
     def of(self, system: str, verb: str = "", since: int = 0) -> list[Call]:
         """The calls of a kind, without the first `since` of all."""

@@ -43,6 +43,7 @@ class FakeJob:
     """Paths of all checkpoints and savepoints that exist, of every run."""
     reachable: bool = False
     begun: bool = False
+    lacks_taskmanagers: bool = False
     submitted: bool = False
     state: str = "INITIALIZING"
     application: str = "RUNNING"
@@ -187,7 +188,9 @@ class FakeFlink(FlinkClient):
         self.jobs_by_address: dict[str, FakeJob] = {}
         self.files: set[str] = set()
         self.on_start: dict[int, Program] = {}
-        """By run number; a run that is not named comes up and runs."""
+        """By run number."""
+        self.program: Program = FakeJob.run
+        """What runs do that `on_start` does not name."""
         self.unreachable = False
         self.disposed: list[str] = []
         self._clock = clock
@@ -204,6 +207,12 @@ class FakeFlink(FlinkClient):
             job = FakeJob(self._clock, job_id, restored_path, self.files)
             self.jobs_by_address[address] = job
         job.reachable = jobmanager
+        if job.state == "RUNNING" and not all_run:
+            job.restart("The TaskManager is no longer reachable")
+            job.lacks_taskmanagers = True
+        elif job.lacks_taskmanagers and all_run:
+            job.lacks_taskmanagers = False
+            job.run()
         if jobmanager and all_run and not job.begun:
             job.begun = True
             if restored_path is not None and restored_path not in self.files:
@@ -213,7 +222,7 @@ class FakeFlink(FlinkClient):
                 )
                 return
             run = int(address.split(".", maxsplit=1)[0].rsplit("-", 1)[-1])
-            self.on_start.get(run, FakeJob.run)(job)
+            self.on_start.get(run, self.program)(job)
 
     @property
     def alive(self) -> list[FakeJob]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import re
 import uuid
 from datetime import timedelta
 from typing import Any, Final
@@ -20,6 +21,7 @@ Body = dict[str, Any]
 Key = tuple[str, str, str]
 
 _GRACE: Final = timedelta(seconds=30)
+_TERM: Final = re.compile(r"([\w./-]+)(?:=([\w.-]*)| in \(([^)]*)\))?(?:,|$)")
 _SERVERS: Final = ("uid", "creationTimestamp", "resourceVersion", "generation")
 _KEPT: Final = (*_SERVERS, "deletionTimestamp", "deletionGracePeriodSeconds", "finalizers")
 
@@ -192,10 +194,11 @@ def _plain(value: Any) -> Any:
 
 
 def _selected(body: Body, selector: str) -> bool:
+    """Terms as the operator writes them: `name`, `name=value`, `name in (value,value)`."""
     labels = body["metadata"].get("labels") or {}
-    for term in filter(None, selector.split(",")):
-        name, _, value = term.partition("=")
-        if name not in labels or (value and labels[name] != value):
+    for name, value, values in _TERM.findall(selector):
+        wanted = values.split(",") if values else [value] if value else [labels.get(name)]
+        if name not in labels or labels[name] not in wanted:
             return False
     return True
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from streamjob_operator.api import constants
-from streamjob_operator.api.run import high_availability_config_maps
+from streamjob_operator.api.run import high_availability_config_maps, job_id_of
 from streamjob_operator.errors import KubernetesError
 from streamjob_operator.kube import kinds
 from streamjob_operator.kube.kinds import Kind
@@ -180,8 +180,13 @@ class Kubelet:
         owner = await self._owner(pod)
         if owner is None:
             return
-        for name in high_availability_config_maps(owner, int(meta["labels"][constants.LABEL_RUN])):
-            labels = {"configmap-type": "high-availability"}
+        run = int(meta["labels"][constants.LABEL_RUN])
+        labels = {
+            "app": f"{job_id_of(owner)}-{run}",
+            "configmap-type": "high-availability",
+            "type": "flink-native-kubernetes",
+        }
+        for name in high_availability_config_maps(owner, run):
             about = {"name": name, "namespace": meta["namespace"], "labels": labels}
             await self.host.make({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about})
 

@@ -22,12 +22,12 @@ from streamjob_operator.decide.view import (
     AT_ONCE,
     SOON,
     View,
+    advise,
     changed,
     close_run,
     flink_job_id,
     in_operation,
     leftovers,
-    warn,
     without_failure,
 )
 
@@ -71,15 +71,15 @@ def _remove(view: View) -> Plan:
     """The pods go; until they are gone the job counts as ending, and no other run starts."""
     status = close_run(view.status, view.now)
     for pod in view.seen.pods:
-        overdue = view.now - pod.deleting_since if pod.deleting_since is not None else None
-        if overdue is not None and overdue > POD_OVERDUE:
+        if pod.deleting_since is not None and view.now - pod.deleting_since > POD_OVERDUE:
             problem = Problem(
-                f"pod {pod.name} should have ended {int(overdue.total_seconds())} s ago: "
-                f"its node {pod.node} may be lost",
+                f"pod {pod.name} was told to end at {pod.deleting_since:%H:%M:%S} UTC and is "
+                f"still there: its node {pod.node} may be lost",
                 "bring the node back, or delete the Node object or the pod by force "
                 "once you know that nothing runs there any more",
             )
-            return Plan(warn(view, status, "NodeLost", problem), look_again=SOON)
+            status = in_operation(status, message=problem.message)
+            return Plan(advise(view, status, "NodeLost", problem), look_again=SOON)
     status = in_operation(status, message="the run's pods are ending")
     going = all(pod.deleting_since is not None for pod in view.seen.pods)
     holds = any(run.holds_pods for run in view.seen.runs.values())
@@ -105,7 +105,8 @@ def _start_next(view: View, operation: Operation) -> Plan:
     status = view.status
     if operation.type in {OperationType.UPGRADE, OperationType.RESTART} and view.stateless:
         status = status if rolls_back(view) else changed(status, snapshot=None)
-    return begin_start(view, status, operation.type, _next_spec(view), operation.message)
+    text = "with the previous spec" if rolls_back(view) else "making the Flink cluster"
+    return begin_start(view, status, operation.type, _next_spec(view), text)
 
 
 def _backoff_left(view: View, operation: Operation) -> timedelta:

@@ -15,6 +15,7 @@ from streamjob_operator.decide.problems import Problem
 from streamjob_operator.decide.transitions import begin_ending, failure_event
 from streamjob_operator.decide.view import (
     QUIET_AFTER_RECOVERY,
+    SOON,
     View,
     changed,
     keep_snapshot,
@@ -60,6 +61,9 @@ def job_failed(view: View) -> Plan:
     failure = view.seen.flink.failure or Failure("Flink gives no cause")
     problem = problems.of_failure(failure)
     status = view.status
+    job = view.seen.flink.job
+    if view.seen.flink.checkpoints is None and job is not None and job.tasks_total:
+        return Plan(status, look_again=SOON)
     newest = newest_state(view)
     if newest is not None:
         status = keep_snapshot(status, newest)

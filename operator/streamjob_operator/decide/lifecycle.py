@@ -18,7 +18,7 @@ from streamjob_operator.decide.observed import Observed
 from streamjob_operator.decide.plan import Plan
 from streamjob_operator.decide.resting import resting
 from streamjob_operator.decide.running import running
-from streamjob_operator.decide.snapshotting import snapshotting
+from streamjob_operator.decide.snapshotting import last_snapshot, snapshotting
 from streamjob_operator.decide.starting import starting
 from streamjob_operator.decide.summary import summarise
 from streamjob_operator.decide.transitions import begin_stop
@@ -36,7 +36,8 @@ def decide(seen: Observed, settings: Settings, now: datetime) -> Plan:
 def _next_step(view: View) -> Plan:
     operation = view.operation
     if view.wish is Wish.STOPPED and _is_to_be_stopped(view):
-        return begin_stop(view, "the resource is being deleted" if view.seen.deleting else "Stop")
+        text = "the resource is being deleted" if view.seen.deleting else "the wish is Stopped"
+        return last_snapshot(view) or begin_stop(view, text)
     match operation.phase if operation is not None else None:
         case Phase.SNAPSHOTTING:
             return snapshotting(view)
@@ -73,8 +74,6 @@ def _prepared(seen: Observed) -> Observed:
     retry = status.retry
     if retry is not None and retry.generation != seen.generation and _drops_failure(seen):
         status = changed(status, retry=None, warning=None)
-    if status.warning is not None and status.warning.reason == "InvalidSpec":
-        status = changed(status, warning=None)
     return replace(seen, status=status)
 
 

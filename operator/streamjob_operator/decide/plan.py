@@ -53,6 +53,13 @@ class RemovePods:
 
 
 @dataclass(frozen=True)
+class RemoveTaskManagers:
+    """Remove a run's TaskManagers alone: from then on the job completes no checkpoint any more."""
+
+    run: int
+
+
+@dataclass(frozen=True)
 class RemoveLeftovers:
     """Remove what ended runs left beside their pods: Services and ConfigMaps, by name."""
 
@@ -74,6 +81,7 @@ Action = (
     | TakeSavepoint
     | CancelJob
     | RemovePods
+    | RemoveTaskManagers
     | RemoveLeftovers
     | DisposeSnapshot
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 from streamjob_operator.api.owned_keys import refusal
 from streamjob_operator.api.run import JobRef, RunRecord, RunSpec
 from streamjob_operator.api.spec import StartFrom, StreamJobSpec
-from streamjob_operator.build.resources import jobmanager_size, taskmanager_size
+from streamjob_operator.build.resources import checked_size
 from streamjob_operator.errors import InvalidSpec
 from streamjob_operator.settings import Settings
 from streamjob_operator.sql.script import check
@@ -48,8 +48,8 @@ def resolve(spec: StreamJobSpec, script: str | None, settings: Settings) -> RunS
             )
         check(script or "")
     run_spec = RunSpec.of(spec, script)
-    jobmanager_size(run_spec.resources.job_manager.cu, settings.gib_per_cu)
-    taskmanager_size(run_spec.resources.task_manager.cu, settings.gib_per_cu)
+    checked_size("jobManager", run_spec.resources.job_manager.cu, settings.gib_per_cu)
+    checked_size("taskManager", run_spec.resources.task_manager.cu, settings.gib_per_cu)
     return run_spec
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from streamjob_operator.api.spec import Wish
 from streamjob_operator.api.status import (
     OperationType,
@@ -13,7 +11,11 @@ from streamjob_operator.api.status import (
     StreamJobStatus,
 )
 from streamjob_operator.decide.plan import Event, Plan, RemovePods
-from streamjob_operator.decide.running import may_try, snapshot_while_nothing_runs
+from streamjob_operator.decide.running import (
+    may_try,
+    snapshot_while_nothing_runs,
+    until_retry,
+)
 from streamjob_operator.decide.transitions import begin_start
 from streamjob_operator.decide.view import SOON, View, changed, leftovers
 
@@ -102,12 +104,10 @@ def _rest(view: View, status: StreamJobStatus) -> Plan:
     if view.wish is Wish.PAUSED and not status.ended:
         if status.snapshot is None and not status.run and wanted:
             status = changed(status, snapshot=restore_choice(view, wanted), observed_restore=wanted)
-        state = State.PAUSED if status.snapshot else State.STOPPED
+        # A pause that failed with the job stays told as it is until the wish changes.
+        lost = status.retry is not None and status.state is State.STOPPED
+        state = State.PAUSED if status.snapshot and not lost else State.STOPPED
     else:
         state = status.state if status.state in {State.PAUSED, State.STOPPED} else State.STOPPED
     status = changed(status, state=state, operation=None)
-    retry = status.retry
-    look_again = timedelta(seconds=view.settings.resync_seconds)
-    if retry is not None and retry.next_attempt_at is not None:
-        look_again = min(look_again, max(retry.next_attempt_at - view.now, timedelta(seconds=1)))
-    return Plan(status, look_again=look_again)
+    return Plan(status, look_again=until_retry(view, status))

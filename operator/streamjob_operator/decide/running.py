@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from streamjob_operator.api.conditions import ConditionType
 from streamjob_operator.api.spec import UpgradeMode, Wish
 from streamjob_operator.api.status import (
     Operation,
@@ -88,16 +89,23 @@ def _unknown(view: View) -> Plan | None:
     pods = view.seen.jobmanagers
     ended = next((problem for pod in pods if (problem := of_container(pod))), None)
     waiting = next((problem for pod in pods if (problem := of_waiting(pod))), None)
-    since = view.status.warning.since if _is_lost(view.status) and view.status.warning else None
+    if not _is_lost_for_long(view) or status.retry is not None:
+        return Plan(changed(status, operation=None), look_again=SOON)
     cause = waiting or ended or Problem(f"the JobManager can't be asked: {text}")
     message = f"what the job does is not known: {cause.message}"
+    known = status.warning is not None and status.warning.reason == "JobManagerUnavailable"
     status = warn(view, status, "JobManagerUnavailable", Problem(message, cause.remedy))
-    events = () if since is not None else (failure_event(status),)
-    return Plan(status, (), events, SOON)
+    events = () if known else (failure_event(status),)
+    return Plan(changed(status, operation=None), (), events, SOON)
 
 
-def _is_lost(status: StreamJobStatus) -> bool:
-    return status.warning is not None and status.warning.reason == "JobManagerUnavailable"
+def _is_lost_for_long(view: View) -> bool:
+    """The state has been Unknown, or anything but Running, for longer than a restart takes."""
+    conditions = {condition.type: condition for condition in view.status.conditions}
+    runs = conditions.get(ConditionType.RUNNING)
+    if view.status.state is not State.UNKNOWN or runs is None:
+        return False
+    return view.now - runs.last_transition_time > CONTAINER_GRACE
 
 
 def _disturbed(view: View) -> Plan | None:
@@ -126,9 +134,9 @@ def _disturbed(view: View) -> Plan | None:
         if old is not None
         else (Event("Warning", "JobRestarting", cause or "tasks of the job do not run"),)
     )
-    pause = _pause(view, status)
-    if pause is not None:
-        return pause
+    other = _pause(view, status) or _replace(view, status)
+    if other is not None:
+        return other
     return Plan(status, (), events, SOON)
 
 
@@ -167,12 +175,16 @@ def _wished(view: View) -> Plan | None:
     if job is None or not job.all_tasks_run:
         return None
     status = changed(_with_restart_warning(view), state=State.RUNNING, operation=None)
-    pause = _pause(view, status)
-    if pause is not None:
-        return pause
-    if view.wish is not Wish.RUNNING or view.seen.run_spec is None:
-        return _snapshot(view, status)
-    return _replace(view, status) or _snapshot(view, status)
+    return _pause(view, status) or _replace(view, status) or _snapshot(view, status)
+
+
+def until_retry(view: View, status: StreamJobStatus) -> timedelta:
+    """When to look again: for the next attempt of what failed, and now and then anyway."""
+    resync = timedelta(seconds=view.settings.resync_seconds)
+    retry = status.retry
+    if retry is None or retry.next_attempt_at is None:
+        return resync
+    return min(resync, max(retry.next_attempt_at - view.now, SOON))
 
 
 def may_try(view: View, kind: OperationType) -> bool:
@@ -199,6 +211,8 @@ def _pause(view: View, status: StreamJobStatus) -> Plan | None:
 
 def _replace(view: View, status: StreamJobStatus) -> Plan | None:
     """Restart and Upgrade: the run is replaced by another."""
+    if view.wish is not Wish.RUNNING or view.seen.run_spec is None:
+        return None
     if view.restart_wished:
         kind, origin, text = OperationType.RESTART, SnapshotOrigin.RESTART, "a new restartNonce"
     elif view.edited:
@@ -263,6 +277,7 @@ def _well(view: View) -> Plan:
     ):
         count, cause = checkpoints.consecutive_failures, checkpoints.last_failure
         text = f"{count} checkpoints in a row failed: {cause}"
+        status = changed(status, warning=view.status.warning)
         status = warn(view, status, "CheckpointsFailing", Problem(text, "look at the storage"))
     retain = view.seen.spec.snapshots.retain
     if len(status.snapshots) > retain:
@@ -272,7 +287,9 @@ def _well(view: View) -> Plan:
         owned = old.origin not in {SnapshotOrigin.CHECKPOINT, SnapshotOrigin.RESTORE}
         if owned and not keeps and old.path != status.started_from:
             return Plan(status, (DisposeSnapshot(status.run or 0, old.path),))
-    return Plan(status, look_again=timedelta(seconds=view.settings.resync_seconds))
+    if job is None or not job.all_tasks_run:
+        return Plan(status, look_again=SOON)
+    return Plan(status, look_again=until_retry(view, status))
 
 
 def snapshot_while_nothing_runs(view: View, status: StreamJobStatus) -> StreamJobStatus:

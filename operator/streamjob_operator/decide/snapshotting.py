@@ -6,16 +6,26 @@ not).
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
 from streamjob_operator.api.spec import OnPauseFailure
-from streamjob_operator.api.status import Operation, OperationType, State, StreamJobStatus
+from streamjob_operator.api.status import (
+    Operation,
+    OperationType,
+    SnapshotOrigin,
+    State,
+    StreamJobStatus,
+)
 from streamjob_operator.decide import problems
 from streamjob_operator.decide.finished import job_cancelled, job_failed, job_finished
-from streamjob_operator.decide.plan import Event, Plan
+from streamjob_operator.decide.plan import Event, Plan, RemoveTaskManagers
 from streamjob_operator.decide.problems import Problem
 from streamjob_operator.decide.transitions import (
     DONE,
     ask_savepoint,
     begin_ending,
+    begin_savepoint,
     fail_running,
     failure_event,
     snapshot_taken,
@@ -24,17 +34,22 @@ from streamjob_operator.decide.view import (
     AT_ONCE,
     SOON,
     View,
+    advise,
     changed,
     in_operation,
     keep_snapshot,
     newest_state,
     note_failure,
-    warn,
+    without_failure,
 )
 from streamjob_operator.flink.models import Failure, SavepointResult
 
-_TOLD_IN_TIME = 10
-"""Seconds during which Flink is asked often; small snapshots take a fraction of one."""
+_TOLD_IN_TIME: Final = timedelta(seconds=10)
+"""Flink is asked often at first; small snapshots take a fraction of a second."""
+_RESTARTING_BEFORE_CHECKPOINT: Final = timedelta(seconds=30)
+"""After this a job that does not run is replaced from its newest checkpoint."""
+DELETION_SNAPSHOT_BOUND: Final = timedelta(seconds=60)
+"""The last snapshot before a deletion may hold it up this long."""
 
 
 def snapshotting(view: View) -> Plan:
@@ -44,6 +59,8 @@ def snapshotting(view: View) -> Plan:
     flink = view.seen.flink
     if not flink.reachable:
         return _unreachable(view, operation)
+    if view.seen.run is not None and not view.seen.run.taskmanagers:
+        return _from_checkpoint(view, operation)
     result = flink.savepoint or SavepointResult(unknown=True)
     if result.path is not None:
         return _complete(view, operation, result.path)
@@ -61,14 +78,11 @@ def _complete(view: View, operation: Operation, path: str) -> Plan:
     status = keep_snapshot(view.status, snapshot_taken(view, path))
     kind = operation.type
     if kind is OperationType.SNAPSHOT:
-        keep_warning = status.warning is not None and status.warning.reason != "SnapshotFailed"
-        status = changed(
-            status,
-            state=State.RUNNING,
-            operation=None,
-            warning=status.warning if keep_warning else None,
-            retry=None,
-        )
+        if status.retry is not None and status.retry.operation is kind:
+            status = without_failure(status)
+        if status.warning is not None and status.warning.reason == "PauseSlow":
+            status = changed(status, warning=None)
+        status = changed(status, state=State.RUNNING, operation=None)
         return Plan(status, (), (Event("Normal", DONE[kind], path),), AT_ONCE)
     job = view.seen.flink.job
     if job is not None and not job.is_over and view.seen.flink.savepoint == SavepointResult(path):
@@ -90,14 +104,30 @@ def _failed(view: View, operation: Operation, failure: Failure) -> Plan:
 def _give_up(view: View, operation: Operation, problem: Problem) -> Plan:
     """Back to what the job really is; or Paused from a checkpoint, where the user allows it."""
     use_checkpoint = view.seen.spec.pause.on_failure is OnPauseFailure.USE_CHECKPOINT
-    if operation.type is OperationType.PAUSE and use_checkpoint:
-        newest = newest_state(view)
-        if newest is not None:
-            status = keep_snapshot(view.status, newest)
-            text = f"no snapshot could be taken ({problem.message}): paused from {newest.path}"
-            event = Event("Warning", "PausedFromCheckpoint", text)
-            return begin_ending(view, status, State.PAUSED, text, event)
+    if operation.type is OperationType.PAUSE and use_checkpoint and newest_state(view):
+        return _freeze(view, problem.message)
     return fail_running(view, operation.type, problem)
+
+
+def _freeze(view: View, why: str) -> Plan:
+    """The newest checkpoint stands in for a snapshot: first nothing may complete a newer one."""
+    text = f"no snapshot could be taken ({why}): going on from the newest checkpoint"
+    status = in_operation(view.status, message=text)
+    event = Event("Warning", "UsingCheckpoint", text)
+    return Plan(status, (RemoveTaskManagers(view.status.run or 0),), (event,), AT_ONCE)
+
+
+def _from_checkpoint(view: View, operation: Operation) -> Plan:
+    """The TaskManagers were removed, so what is the newest checkpoint now stays the newest."""
+    run = view.status.run or 0
+    if any(pod.run == run and not pod.is_jobmanager for pod in view.seen.pods):
+        return Plan(view.status, look_again=AT_ONCE)
+    if view.seen.flink.checkpoints is None:
+        return Plan(view.status, look_again=SOON)
+    newest = newest_state(view)
+    status = keep_snapshot(view.status, newest) if newest is not None else view.status
+    pauses = operation.type is OperationType.PAUSE
+    return begin_ending(view, status, State.PAUSED if pauses else State.RUNNING, operation.message)
 
 
 def _job_over(view: View) -> Plan:
@@ -135,17 +165,14 @@ def _ask(view: View, operation: Operation) -> Plan:
     flink = view.seen.flink
     if view.seen.trouble:
         return _give_up(view, operation, Problem(view.seen.trouble, heals=False))
-    if flink.batch:
-        problem = Problem(
-            "a batch job has no state to save, so it can't be paused",
-            "let it finish, or set desiredState to Stopped",
-            heals=False,
-        )
-        return fail_running(view, operation.type, problem, f"{operation.type}Unsupported")
     if flink.job is not None and flink.job.all_tasks_run:
         status = in_operation(view.status, message="Flink is taking the snapshot")
         return Plan(status, ask_savepoint(view, status), look_again=AT_ONCE)
-    if view.now - operation.started_at > view.seen.spec.pause.timeout:
+    waited = view.now - operation.started_at
+    replaces = operation.type in {OperationType.UPGRADE, OperationType.RESTART}
+    if replaces and waited > _RESTARTING_BEFORE_CHECKPOINT and flink.checkpoints is not None:
+        return _freeze(view, flink.restarts[0].message if flink.restarts else "tasks do not run")
+    if waited > view.seen.spec.pause.timeout:
         cause = f": {flink.restarts[0].message}" if flink.restarts else ""
         problem = Problem(
             f"the job did not run long enough within pause.timeout to be saved{cause}",
@@ -163,8 +190,23 @@ def _in_progress(view: View, operation: Operation) -> Plan:
     status = in_operation(view.status, message="Flink is taking the snapshot")
     if waited > view.seen.spec.pause.timeout:
         status = _slow(view, status)
-    quick = waited.total_seconds() < _TOLD_IN_TIME
-    return Plan(status, look_again=AT_ONCE if quick else SOON)
+    return Plan(status, look_again=AT_ONCE if waited < _TOLD_IN_TIME else SOON)
+
+
+def last_snapshot(view: View) -> Plan | None:
+    """`deletion.snapshot`: one last try before the job is stopped, bounded in time."""
+    operation, job = view.operation, view.seen.flink.job
+    if not view.seen.deleting or not view.seen.spec.deletion.snapshot:
+        return None
+    if operation is not None and operation.origin is SnapshotOrigin.DELETION:
+        overdue = view.now - operation.started_at > DELETION_SNAPSHOT_BOUND
+        return None if overdue else snapshotting(view)
+    tried = any(known.origin is SnapshotOrigin.DELETION for known in view.status.snapshots)
+    failed = view.status.retry is not None
+    if operation is not None or tried or failed or job is None or not job.all_tasks_run:
+        return None
+    text = "one last snapshot before the job is deleted"
+    return begin_savepoint(view, view.status, OperationType.SNAPSHOT, SnapshotOrigin.DELETION, text)
 
 
 def _slow(view: View, status: StreamJobStatus) -> StreamJobStatus:
@@ -173,7 +215,7 @@ def _slow(view: View, status: StreamJobStatus) -> StreamJobStatus:
         f"the snapshot takes longer than pause.timeout ({seconds} s); Flink still works on it",
         "wait for it, or raise spec.pause.timeout",
     )
-    return warn(view, status, "PauseSlow", problem)
+    return advise(view, status, "PauseSlow", problem)
 
 
 def _unreachable(view: View, operation: Operation) -> Plan:

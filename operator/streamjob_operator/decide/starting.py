@@ -35,7 +35,6 @@ from streamjob_operator.decide.view import (
     warn,
     without_failure,
 )
-from streamjob_operator.errors import InvalidSpec
 
 RESTARTS_THAT_FAIL_A_START: Final = 3
 """A start has failed at the job's third restart (contract, section 3)."""
@@ -65,26 +64,21 @@ def _put_objects(view: View) -> Plan | None:
         return None
     known = run.record if run is not None else None
     record = known if known is not None else _record_to_make(view)
-    if isinstance(record, str):
-        return start_failed(view, Problem(record, heals=False))
+    if isinstance(record, Problem):
+        return start_failed(view, record)
     status = changed(view.status, started_from=record.started_from)
     actions: tuple[Action, ...] = (StartRun(record),)
     return Plan(status, actions, look_again=AT_ONCE)
 
 
-def _record_to_make(view: View) -> RunRecord | str:
+def _record_to_make(view: View) -> RunRecord | Problem:
     """The record of the run that was announced but not made before the operator was cut off."""
     operation = view.operation
     previous = operation.previous_run if operation is not None and rolls_back(view) else None
     old = view.seen.runs.get(previous) if previous is not None else None
     run_spec = old.record.spec if old is not None and old.record is not None else None
-    run_spec = run_spec or view.seen.run_spec
-    if run_spec is None:
-        return view.seen.spec_problem or "the spec can't be carried out"
-    try:
-        return record_of_next_run(view, view.status, run_spec, view.status.run or 1)
-    except InvalidSpec as refusal:
-        return str(refusal)
+    wanted = run_spec or view.seen.run_spec
+    return record_of_next_run(view, view.status, wanted, view.status.run or 1)
 
 
 def rolls_back(view: View) -> bool:

@@ -33,7 +33,11 @@ def summarise(view: View, status: StreamJobStatus) -> StreamJobStatus:
     """The status as it is recorded: the decision's, with the facts and the conditions."""
     status = _with_facts(view, status)
     if view.seen.spec_problem and not view.seen.deleting:
+        # The gravest warning takes the place of whatever the rules have told.
+        status = changed(status, warning=view.status.warning)
         status = warn(view, status, "InvalidSpec", Problem(view.seen.spec_problem))
+    elif status.warning is not None and status.warning.reason == "InvalidSpec":
+        status = changed(status, warning=None)
     status = changed(status, observed_generation=view.seen.generation)
     conditions = _conditions(view, status)
     return changed(status, conditions=merge_conditions(status.conditions, conditions))
@@ -80,7 +84,7 @@ def _flink(view: View, status: StreamJobStatus) -> FlinkStatus | None:
     return FlinkStatus(
         job_id=flink_job_id(view),
         job_state=flink.job.state if flink.job is not None else old.job_state,
-        restarts=max(len(flink.restarts), old.restarts or 0) if old.job_id else len(flink.restarts),
+        restarts=max(len(flink.restarts), old.restarts or 0),
         version=flink.version or old.version,
         ui_url=f"http://{host}.{view.seen.job.namespace}:{constants.REST_PORT}",
     )

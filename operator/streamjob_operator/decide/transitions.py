@@ -36,9 +36,7 @@ from streamjob_operator.decide.view import (
     in_operation,
     note_failure,
     record_of_next_run,
-    warn,
 )
-from streamjob_operator.errors import InvalidSpec
 
 BEGUN: Final = {
     OperationType.RUN: "Starting",
@@ -79,14 +77,12 @@ def begin_start(
     objects.
     """
     run = (status.run or 0) + 1
-    try:
-        if run_spec is None:
-            raise InvalidSpec(view.seen.spec_problem)
-        record = record_of_next_run(view, status, run_spec, run)
-    except InvalidSpec as refusal:
+    record = record_of_next_run(view, status, run_spec, run)
+    if isinstance(record, Problem):
+        status = note_failure(view, status, kind, record)
         state = State.PAUSED if status.snapshot else State.STOPPED
         status = changed(status, operation=None, state=state)
-        return Plan(warn(view, status, "InvalidSpec", Problem(str(refusal), heals=False)))
+        return Plan(status, (), (failure_event(status),))
     before = status.operation
     operation = Operation(
         type=kind,
@@ -125,6 +121,13 @@ def begin_savepoint(
     """Announce a savepoint, under an id and a directory of its own, and ask for it."""
     record = view.seen.record
     assert record is not None  # noqa: S101 - callers act on a run that is there
+    if view.seen.flink.batch:
+        problem = Problem(
+            "a batch job has no state to save, so no snapshot can be taken of it",
+            "let it finish, or set desiredState to Stopped",
+            heals=False,
+        )
+        return fail_running(view, kind, problem, f"{kind}Unsupported")
     trigger = trigger_id_of(view.seen.job.uid, record.run, view.now.isoformat())
     operation = Operation(
         type=kind,
@@ -207,15 +210,19 @@ def fail_running(view: View, kind: OperationType, problem: Problem, reason: str 
     """The operation failed and the job runs on."""
     status = note_failure(view, view.status, kind, problem, reason)
     status = changed(status, state=State.RUNNING, operation=None)
-    return Plan(status, (), (failure_event(status),), SOON)
+    event = _warning_event(reason or f"{kind}Failed", problem.message, problem.remedy)
+    return Plan(status, (), (event,), SOON)
 
 
 def failure_event(status: StreamJobStatus) -> Event:
     """The warning as an event: cause and remedy in the text."""
     warning = status.warning
     assert warning is not None  # noqa: S101 - callers have just set it
-    remedy = f" — {warning.remedy}" if warning.remedy else ""
-    return Event("Warning", warning.reason, f"{warning.message}{remedy}")
+    return _warning_event(warning.reason, warning.message, warning.remedy)
+
+
+def _warning_event(reason: str, message: str, remedy: str | None) -> Event:
+    return Event("Warning", reason, f"{message} — {remedy}" if remedy else message)
 
 
 def snapshot_taken(view: View, path: str) -> Snapshot:

@@ -27,6 +27,7 @@ from streamjob_operator.decide.observed import Observed
 from streamjob_operator.decide.plan import RemoveLeftovers
 from streamjob_operator.decide.problems import Problem, backoff_after
 from streamjob_operator.decide.resolve import new_record
+from streamjob_operator.errors import InvalidSpec
 from streamjob_operator.flink.models import Checkpoints
 from streamjob_operator.settings import Settings
 
@@ -156,22 +157,24 @@ def has_checkpoint_of_its_own(view: View) -> bool:
 
 
 def record_of_next_run(
-    view: View, status: StreamJobStatus, run_spec: RunSpec, run: int
-) -> RunRecord:
-    """What the run is made from when it starts from `status.snapshot`, or afresh without one.
-
-    Raises InvalidSpec.
-    """
+    view: View, status: StreamJobStatus, run_spec: RunSpec | None, run: int
+) -> RunRecord | Problem:
+    """What the run is made from when it starts from `status.snapshot`, or afresh without one."""
+    if run_spec is None:
+        return Problem(view.seen.spec_problem, heals=False)
     snapshot = status.snapshot
-    return new_record(
-        job=view.seen.job,
-        run=run,
-        run_spec=run_spec,
-        spec=view.seen.spec,
-        restore_path=snapshot.path if snapshot else None,
-        settings=view.settings,
-        now=view.now,
-    )
+    try:
+        return new_record(
+            job=view.seen.job,
+            run=run,
+            run_spec=run_spec,
+            spec=view.seen.spec,
+            restore_path=snapshot.path if snapshot else None,
+            settings=view.settings,
+            now=view.now,
+        )
+    except InvalidSpec as refusal:
+        return Problem(str(refusal), heals=False)
 
 
 def flink_job_id(view: View) -> str:
@@ -191,12 +194,22 @@ def warn(view: View, status: StreamJobStatus, reason: str, problem: Problem) -> 
     )
 
 
+def advise(view: View, status: StreamJobStatus, reason: str, problem: Problem) -> StreamJobStatus:
+    """A warning that is no failed operation, and never takes the place of one."""
+    return status if status.retry is not None else warn(view, status, reason, problem)
+
+
 def note_failure(
     view: View, status: StreamJobStatus, kind: OperationType, problem: Problem, reason: str = ""
 ) -> StreamJobStatus:
-    """The operation failed: the warning, how often, and when it is tried again, if at all."""
+    """The operation failed: the warning, how often, and when it is tried again, if at all.
+
+    A snapshot never takes the place of another operation's failure, which would be forgotten.
+    """
     retry = status.retry
     counted = retry is not None and retry.operation is kind
+    if kind is OperationType.SNAPSHOT and retry is not None and not counted:
+        return status
     attempts = (retry.attempts if retry is not None and counted else 0) + 1
     again = problem.heals and attempts < view.seen.spec.retry.max_attempts
     status = warn(view, status, reason or f"{kind}Failed", problem)

@@ -42,6 +42,8 @@ class Jobs:
         if memory is not None and version in memory.own_versions:
             memory.own_versions.discard(version)
             return
+        if memory is not None:
+            memory.own_versions.clear()
         self.wakeups.wake(namespace, name)
 
     def heard_of_child(self, namespace: str, name: str, *, is_pod: bool) -> None:
@@ -83,10 +85,23 @@ class Jobs:
         async with self.locks.setdefault(key, asyncio.Lock()), self.slots:
             return await reconcile(self.world, namespace, name, memory)
 
-    def forget(self, namespace: str, name: str) -> None:
-        """The resource is gone."""
-        self.memories.pop((namespace, name), None)
-        self.locks.pop((namespace, name), None)
+    async def dismantle(self, namespace: str, name: str) -> None:
+        """The resource is being deleted: pass after pass, until nothing of the job is left."""
+        backoff = Backoff(longest=timedelta(seconds=10))
+        while True:
+            try:
+                outcome = await self.look(namespace, name)
+            except Conflict:
+                continue
+            except StreamJobError as error:
+                log.warning("%s/%s: %s", namespace, name, error)
+                await asyncio.sleep(backoff.next().total_seconds())
+                continue
+            if outcome is None or outcome.settled:
+                self.memories.pop((namespace, name), None)
+                self.locks.pop((namespace, name), None)
+                return
+            await asyncio.sleep(min(outcome.look_again, timedelta(seconds=1)).total_seconds())
 
     async def _rest(
         self,

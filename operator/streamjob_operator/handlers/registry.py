@@ -8,7 +8,6 @@ from typing import Any
 import kopf
 
 from streamjob_operator.api import constants
-from streamjob_operator.errors import StreamJobError
 from streamjob_operator.handlers.jobs import Jobs
 from streamjob_operator.runtime.waiting import StopFlag
 
@@ -39,14 +38,7 @@ def build_registry(jobs: Jobs) -> kopf.OperatorRegistry:
 
     @kopf.on.delete(*resource, registry=registry, backoff=5)
     async def finalize(namespace: str | None, name: str, **_: Any) -> None:
-        try:
-            outcome = await jobs.look(namespace or "", name)
-        except StreamJobError as error:
-            raise kopf.TemporaryError(str(error), delay=1) from error
-        if outcome is not None and not outcome.settled:
-            delay = min(outcome.look_again.total_seconds(), 1)
-            raise kopf.TemporaryError("the job's objects are being removed", delay=delay)
-        jobs.forget(namespace or "", name)
+        await jobs.dismantle(namespace or "", name)
 
     @kopf.on.event(*resource, registry=registry)
     async def changed(namespace: str | None, name: str, meta: kopf.Meta, **_: Any) -> None:

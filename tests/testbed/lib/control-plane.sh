@@ -83,8 +83,8 @@ END
 # The first port of the machine's loopback that nobody listens on.
 free_port() {
   local port
-  for port in ${STREAMJOB_API_PORT:-$(seq 16443 16463)}; do
+  for port in ${STREAMJOB_TESTBED_PORT:-$(seq 16443 16463)}; do
     (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
   done
-  fail "no free port for the API server: set STREAMJOB_API_PORT"
+  fail "no free port for the API server: set STREAMJOB_TESTBED_PORT"
 }

@@ -1,7 +1,7 @@
 # The node's network: a namespace of its own with one bridge, so that nothing of the machine's
 # network is touched and removing the namespace removes everything.
 
-NAMESPACE=${STREAMJOB_NAMESPACE:-streamjob}
+NAMESPACE=${STREAMJOB_TESTBED_NAME:-streamjob}
 NETWORK_NAMESPACE=/run/netns/$NAMESPACE
 NODE_ADDRESS=10.244.0.1
 POD_NETWORK=10.244.0.0/24

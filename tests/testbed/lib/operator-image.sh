@@ -41,7 +41,8 @@ make_base_image() {
 
 build_operator_image() {
   set -e
-  local file=$1 name=$2 secrets=()
+  local file=$1 name=$2 secrets=() began
+  began=$(date +%s.%N)
   pip_settings "$CACHE/build/pip.conf"
   secrets=(--secret "id=pip.conf,src=$CACHE/build/pip.conf")
   [ -z "$AUTHORITY" ] || secrets+=(--secret "id=ca.crt,src=$AUTHORITY")
@@ -49,9 +50,9 @@ build_operator_image() {
     --tag "$name" "$PROJECT"
   rm -f "$file.new"
   "${IMAGE_TOOL[@]}" push "$name" "docker-archive:$file.new:$name"
+  # An edit made during the build is newer than its result.
+  touch --date="@$began" "$file.new"
   mv "$file.new" "$file"
-  # Images that lost their name to this one.
-  "${IMAGE_TOOL[@]}" rmi --prune >/dev/null 2>&1 || true
 }
 
 # pip_settings FILE: how this machine reaches its package index, for use inside the build. Sets

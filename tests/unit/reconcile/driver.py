@@ -15,7 +15,7 @@ from streamjob_operator.observe import Memory
 from streamjob_operator.reconcile import Outcome, reconcile
 from streamjob_operator.settings import Settings
 from streamjob_operator.world import World
-from tests.fakes.calls import Calls
+from tests.fakes.calls import Calls, Killed
 from tests.fakes.clock import FakeClock
 from tests.fakes.flink import FakeFlink, FakeJob
 from tests.fakes.kube import FakeKube
@@ -46,6 +46,8 @@ class Stage:
         self.world = World(Settings(**settings), self.kube, self.flink, self.clock)
         self.kubelet = Kubelet(FakeHost(self.kube), self.flink, self.world.address)
         self.memory = Memory()
+        self.kills = 0
+        """How often the operator was killed. Another one with no memory goes on at once."""
         self.history: list[StreamJobStatus] = []
         """Each status that was written, oldest first."""
         topology = "topology.kubernetes.io"
@@ -124,6 +126,12 @@ class Stage:
 
     # Flink.
 
+    def run_at_once(self, job: FakeJob) -> None:
+        """A program that is up, with a checkpoint, in no time."""
+        job.run()
+        self.clock.advance(timedelta(milliseconds=10))
+        job.checkpoint()
+
     def job_of(self, run: int) -> FakeJob:
         """The Flink job of a run."""
         return self.flink.jobs_by_address[self.world.address(NAME, NAMESPACE, run)]
@@ -147,6 +155,11 @@ class Stage:
             outcome = await reconcile(self.world, NAMESPACE, NAME, self.memory)
         except KubernetesError:
             outcome = None
+            self.clock.advance(timedelta(seconds=1))
+        except Killed:
+            outcome = None
+            self.kills += 1
+            self.memory = Memory()
             self.clock.advance(timedelta(seconds=1))
         self._remember()
         before = self._children()
@@ -217,14 +230,13 @@ class Stage:
 
 
 async def running(**spec: Any) -> Stage:
-    """A job that runs and has completed a checkpoint."""
+    """A job that has run for a minute; its runs complete a checkpoint as soon as they run."""
     stage = Stage()
+    stage.flink.program = stage.run_at_once
     stage.apply(**spec)
     await stage.settle()
     assert stage.status.state == "Running", stage.told()
-    stage.job.checkpoint()
     stage.clock.advance(timedelta(minutes=1))
-    await stage.settle()
     return stage
 
 

@@ -1,0 +1,274 @@
+"""The wish changes while an operation is under way (contract, section 2)."""
+
+from __future__ import annotations
+
+import pytest
+from streamjob_operator.errors import Unavailable
+from streamjob_operator.kube import kinds
+from tests.fakes.flink import FakeJob
+from tests.fakes.kubelet import Fate
+from tests.unit.reconcile.driver import NAMESPACE, Stage, paused, running
+
+pytestmark = pytest.mark.unit
+
+FINE = {"Ready": True, "Stalled": False, "LastOperationSucceeded": True}
+
+
+async def test_running_again_while_the_pause_is_under_way() -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(3)
+    stage.wish("Running")
+    await stage.looks(3)
+    assert stage.status.operation is not None
+    assert stage.status.operation.type == "Pause"
+
+    stage.job.complete_savepoints()
+    await stage.settle()
+
+    snapshot = stage.status.snapshot
+    assert snapshot is not None
+    assert stage.status.state == "Running"
+    assert stage.job.restored_path == snapshot.path
+    assert len(stage.triggers) == 1
+
+
+async def test_running_again_within_one_glance_changes_nothing() -> None:
+    stage = await running()
+    stage.wish("Stopped")
+    stage.wish("Running")
+
+    await stage.settle()
+
+    assert stage.status.run == 1
+    assert stage.events == ["Starting", "Started"]
+
+
+async def test_paused_during_a_first_start_cancels_it() -> None:
+    stage = Stage()
+    stage.flink.on_start[1] = FakeJob.deploy
+    stage.apply()
+    await stage.until(lambda it: it.status.state == "Operating" and it.flink.alive)
+    stage.wish("Paused")
+
+    await stage.settle()
+
+    assert stage.status.state == "Stopped"
+    assert stage.condition("Ready") == ("True", "NothingToPause")
+    assert stage.warning is None
+    assert stage.triggers == set()
+
+
+async def test_paused_during_a_start_whose_tasks_run_waits_and_pauses() -> None:
+    stage = Stage()
+    stage.apply()
+    await stage.until(lambda it: it.flink.alive and it.job.state == "RUNNING")
+    stage.wish("Paused")
+
+    await stage.settle()
+
+    assert stage.status.state == "Paused"
+    assert len(stage.triggers) == 1
+
+
+async def test_paused_during_a_resume_goes_back_to_the_same_snapshot() -> None:
+    stage = await paused()
+    snapshot = stage.status.snapshot
+    stage.flink.on_start[2] = FakeJob.deploy
+    stage.wish("Running")
+    await stage.until(lambda it: it.status.run == 2 and it.flink.alive)
+    stage.wish("Paused")
+
+    await stage.settle()
+
+    assert stage.status.state == "Paused"
+    assert stage.status.snapshot == snapshot
+    assert stage.conditions == FINE
+
+
+async def test_an_edit_during_a_start_starts_anew() -> None:
+    stage = Stage()
+    stage.flink.on_start[1] = FakeJob.deploy
+    stage.apply()
+    await stage.until(lambda it: it.flink.alive)
+    stage.edit(parallelism=2)
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run) == ("Running", 2)
+    assert stage.conditions == FINE
+
+
+async def test_an_edit_during_an_upgrade_is_the_one_that_counts() -> None:
+    stage = await running()
+    stage.flink.on_start[2] = FakeJob.deploy
+    stage.edit(parallelism=2)
+    await stage.until(lambda it: it.status.run == 2 and it.flink.alive)
+    stage.edit(parallelism=3)
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run) == ("Running", 3)
+    assert stage.status.snapshot is not None
+    assert stage.job.restored_path == stage.status.snapshot.path
+    assert len(stage.kube.select(kinds.POD, NAMESPACE)) == 4
+
+
+async def _starting() -> Stage:
+    stage = Stage()
+    stage.flink.on_start[1] = FakeJob.deploy
+    stage.apply()
+    await stage.until(lambda it: it.flink.alive)
+    return stage
+
+
+async def _announced() -> Stage:
+    stage = Stage()
+    stage.apply()
+    stage.calls.fail("kube", "apply", Unavailable("no answer"), times=99)
+    await stage.until(lambda it: it.status.run == 1)
+    stage.calls.heal()
+    return stage
+
+
+async def _image_missing() -> Stage:
+    stage = Stage()
+    stage.kubelet.fates["jobmanager"] = Fate(waiting="ImagePullBackOff", message="not found")
+    stage.apply()
+    await stage.looks(20)
+    return stage
+
+
+async def _waiting_for_a_retry() -> Stage:
+    stage = Stage()
+    stage.flink.on_start[1] = lambda job: job.fail("Connection refused")
+    stage.apply()
+    await stage.until(lambda it: it.status.state == "Stopped" and it.status.retry)
+    return stage
+
+
+async def _snapshotting() -> Stage:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(2)
+    return stage
+
+
+async def _ending() -> Stage:
+    stage = await running()
+    stage.kubelet.node_answers = False
+    stage.wish("Paused")
+    await stage.until(lambda it: it.status.operation and it.status.operation.phase == "Ending")
+    stage.kubelet.node_answers = True
+    return stage
+
+
+async def _resuming() -> Stage:
+    stage = await paused()
+    stage.flink.on_start[2] = FakeJob.deploy
+    stage.wish("Running")
+    await stage.until(lambda it: it.status.run == 2 and it.flink.alive)
+    return stage
+
+
+async def _upgrading() -> Stage:
+    stage = await running()
+    stage.flink.on_start[2] = FakeJob.deploy
+    stage.edit(parallelism=2)
+    await stage.until(lambda it: it.status.run == 2 and it.flink.alive)
+    return stage
+
+
+async def _restarting() -> Stage:
+    stage = await running()
+    stage.job.restart("source lost")
+    await stage.looks(3)
+    return stage
+
+
+async def _unknown() -> Stage:
+    stage = await running()
+    stage.flink.unreachable = True
+    await stage.looks(6)
+    return stage
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        _announced,
+        _starting,
+        _image_missing,
+        _waiting_for_a_retry,
+        _snapshotting,
+        _ending,
+        _resuming,
+        _upgrading,
+        _restarting,
+        _unknown,
+    ],
+)
+async def test_stop_overtakes_whatever_is_under_way(moment: object) -> None:
+    stage: Stage = await moment()  # type: ignore[operator]
+    stage.wish("Stopped")
+
+    await stage.settle()
+
+    assert stage.status.state == "Stopped", stage.told()
+    assert stage.conditions == FINE
+    assert stage.warning is None
+    assert stage.status.snapshot is None
+    assert stage.kube.select(kinds.POD, NAMESPACE) == []
+    assert stage.kube.select(kinds.CONFIG_MAP, NAMESPACE) == []
+
+
+@pytest.mark.parametrize("moment", [_starting, _snapshotting, _upgrading, _restarting, _unknown])
+async def test_deletion_overtakes_whatever_is_under_way(moment: object) -> None:
+    stage: Stage = await moment()  # type: ignore[operator]
+    stage.delete()
+
+    for _ in range(200):
+        outcome = await stage.look()
+        if outcome is not None and outcome.settled:
+            break
+
+    assert outcome is not None
+    assert outcome.settled
+    assert stage.kube.select(kinds.POD, NAMESPACE) == []
+
+
+async def test_pods_that_do_not_end_are_told_and_hold_the_next_run_back() -> None:
+    stage = await running()
+    stage.kubelet.node_answers = False
+    stage.wish("Stopped")
+    await stage.looks(100)
+    assert (stage.status.state, stage.warning) == ("Operating", "NodeLost")
+    mark = len(stage.calls.made)
+    await stage.looks(30)
+    assert stage.calls.writes(mark) == []
+    stage.wish("Running")
+    await stage.looks(30)
+    assert stage.status.run == 1
+
+    stage.kubelet.node_answers = True
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run) == ("Running", 2)
+    assert stage.warning is None
+    assert stage.kubelet.violations == []
+
+
+async def test_a_failed_run_is_still_told_after_its_pods_did_not_end() -> None:
+    stage = Stage()
+    stage.flink.on_start[1] = lambda job: job.fail_in_program("no such class")
+    stage.kubelet.node_answers = False
+    stage.apply()
+    await stage.looks(120)
+    assert stage.status.state == "Operating"
+    stage.kubelet.node_answers = True
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Stopped", "RunFailed")

@@ -1,0 +1,283 @@
+"""Pauses that go wrong: the table of the contract, section 3."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from streamjob_operator.errors import FlinkUnreachable
+from streamjob_operator.flink.models import Failure
+from tests.unit.reconcile.driver import running
+
+pytestmark = pytest.mark.unit
+
+
+async def test_the_snapshot_failed_and_the_job_runs_on() -> None:
+    stage = await running()
+    stage.job.savepoints_fail = Failure("disk is full")
+    stage.wish("Paused")
+
+    await stage.until(lambda it: it.warning)
+
+    assert (stage.status.state, stage.warning) == ("Running", "PauseFailed")
+    assert stage.status.warning is not None
+    assert "disk is full" in stage.status.warning.message
+    assert stage.status.warning.attempts == 1
+    assert stage.conditions == {"Ready": False, "Stalled": False, "LastOperationSucceeded": False}
+    assert stage.condition("Reconciling")[0] == "True"
+    assert stage.job.state == "RUNNING"
+
+
+async def test_a_failed_pause_is_tried_again_with_growing_distance_then_given_up() -> None:
+    stage = await running()
+    stage.job.savepoints_fail = Failure("disk is full")
+    stage.wish("Paused")
+
+    await stage.settle()
+
+    begun = [
+        status.operation.started_at
+        for status in stage.history
+        if status.operation is not None and status.operation.type == "Pause"
+    ]
+    distances = [
+        (later - earlier).total_seconds()
+        for earlier, later in zip(sorted(set(begun)), sorted(set(begun))[1:], strict=False)
+    ]
+    assert len(stage.triggers) == 3
+    assert distances == [pytest.approx(10, abs=6), pytest.approx(20, abs=6)]
+    assert (stage.status.state, stage.warning) == ("Running", "PauseFailed")
+    assert stage.status.warning is not None
+    assert stage.status.warning.attempts == 3
+    assert stage.conditions == {"Ready": False, "Stalled": True, "LastOperationSucceeded": False}
+    assert stage.events.count("PauseFailed") == 3
+
+
+async def test_the_operator_looks_again_when_the_next_attempt_is_due() -> None:
+    stage = await running()
+    stage.job.savepoints_fail = Failure("disk is full")
+    stage.wish("Paused")
+    await stage.until(lambda it: it.warning)
+
+    outcome = await stage.look()
+
+    assert outcome is not None
+    assert outcome.look_again <= timedelta(seconds=10)
+
+
+async def test_the_warning_stays_while_the_next_attempt_is_under_way() -> None:
+    stage = await running()
+    stage.job.savepoints_fail = Failure("disk is full")
+    stage.wish("Paused")
+    await stage.until(lambda it: it.warning)
+    stage.job.savepoints_fail = None
+    stage.job.savepoints_wait = True
+
+    await stage.until(lambda it: len(it.triggers) == 2 and it.status.operation)
+    assert stage.warning == "PauseFailed"
+    stage.job.complete_savepoints()
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Paused", None)
+
+
+@pytest.mark.parametrize("wish", ["Running", "Stopped"])
+async def test_a_failed_pause_is_forgotten_when_the_wish_changes(wish: str) -> None:
+    stage = await running()
+    stage.job.savepoints_fail = Failure("disk is full")
+    stage.wish("Paused")
+    await stage.settle()
+    stage.wish(wish)
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == (wish, None)
+    assert stage.conditions == {"Ready": True, "Stalled": False, "LastOperationSucceeded": True}
+
+
+async def test_a_slow_snapshot_is_told_and_not_asked_for_twice() -> None:
+    stage = await running(pause={"timeout": "60s"})
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+
+    await stage.looks(120)
+
+    assert (stage.status.state, stage.warning) == ("Operating", "PauseSlow")
+    assert stage.condition("LastOperationSucceeded")[0] == "True"
+    assert len(stage.job.asked) == 1
+    stage.job.complete_savepoints()
+    await stage.settle()
+    assert (stage.status.state, stage.warning) == ("Paused", None)
+
+
+async def test_a_job_that_dies_during_the_pause_keeps_its_newest_checkpoint() -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(2)
+    newest = stage.job.checkpoint()
+    stage.job.fail("out of memory")
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Stopped", "PauseFailed")
+    assert stage.status.snapshot is not None
+    assert (stage.status.snapshot.path, stage.status.snapshot.origin) == (newest.path, "Checkpoint")
+    assert stage.conditions == {"Ready": False, "Stalled": True, "LastOperationSucceeded": False}
+
+
+async def test_running_again_after_that_goes_on_from_the_checkpoint() -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(2)
+    newest = stage.job.checkpoint()
+    stage.job.fail("out of memory")
+    await stage.settle()
+    stage.wish("Running")
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Running", None)
+    assert stage.job.restored_path == newest.path
+
+
+async def test_a_job_that_fails_after_its_snapshot_is_complete_is_paused() -> None:
+    stage = await running()
+    stage.job.dies_with_savepoint = Failure("sink failed while stopping")
+    stage.wish("Paused")
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Paused", None)
+    assert stage.status.snapshot is not None
+    assert stage.status.snapshot.origin == "Pause"
+
+
+async def test_a_request_that_timed_out_here_is_adopted_when_flink_completes_it() -> None:
+    stage = await running()
+    lost = FlinkUnreachable("no answer within 5 s")
+    stage.calls.fail("flink", "stop_with_savepoint", lost, answer_lost=True)
+    stage.wish("Paused")
+
+    await stage.settle()
+
+    assert stage.status.state == "Paused"
+    assert len(stage.triggers) == 1
+    assert stage.status.snapshot is not None
+    assert stage.status.snapshot.path in stage.flink.files
+
+
+async def test_a_request_that_never_reached_flink_is_sent_again_under_the_same_id() -> None:
+    stage = await running()
+    lost = FlinkUnreachable("no answer within 5 s")
+    stage.calls.fail("flink", "stop_with_savepoint", lost, times=3)
+    stage.wish("Paused")
+
+    await stage.settle()
+
+    assert stage.status.state == "Paused"
+    assert len(stage.calls.of("flink", "stop_with_savepoint")) == 4
+    assert len(stage.triggers) == 1
+
+
+async def test_flink_that_cannot_be_asked_during_a_pause_is_waited_for() -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(2)
+    stage.flink.unreachable = True
+    stage.job.complete_savepoints()
+    await stage.looks(60)
+    assert stage.status.state == "Operating"
+
+    stage.flink.unreachable = False
+    await stage.settle()
+
+    assert stage.status.state == "Paused"
+    assert len(stage.triggers) == 1
+
+
+async def test_a_job_that_keeps_restarting_is_never_taken_down_for_a_pause() -> None:
+    stage = await running(pause={"timeout": "60s"})
+    stage.job.restart("source lost")
+    stage.wish("Paused")
+
+    await stage.until(lambda it: it.warning == "PauseFailed", passes=200)
+    await stage.looks(60)
+
+    assert stage.status.state in {"Operating", "Running"}
+    assert stage.warning == "PauseFailed"
+    assert stage.status.run == 1
+    assert stage.job.asked == []
+
+
+async def test_use_checkpoint_pauses_a_job_that_keeps_restarting() -> None:
+    stage = await running(pause={"timeout": "60s", "onFailure": "UseCheckpoint"})
+    newest = stage.job.checkpoints[-1]
+    stage.job.restart("source lost")
+    stage.wish("Paused")
+
+    await stage.settle()
+
+    assert stage.status.state == "Paused"
+    assert stage.status.snapshot is not None
+    assert (stage.status.snapshot.path, stage.status.snapshot.origin) == (newest.path, "Checkpoint")
+    assert "UsingCheckpoint" in stage.events
+
+
+async def test_a_batch_job_cannot_be_paused() -> None:
+    stage = await running()
+    stage.job.job_type = "BATCH"
+    stage.wish("Paused")
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Running", "PauseUnsupported")
+    assert stage.job.asked == [] or stage.job.state == "RUNNING"
+    assert stage.conditions["Stalled"]
+
+
+async def test_a_bounded_job_that_finishes_during_the_pause_is_finished() -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(2)
+    stage.job.finish()
+
+    await stage.settle()
+
+    assert stage.status.state == "Stopped"
+    assert stage.condition("Ready") == ("True", "JobFinished")
+    assert stage.warning is None
+
+
+async def test_a_job_cancelled_from_outside_during_the_pause_is_told() -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(2)
+    stage.job.cancel()
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Stopped", "JobCancelled")
+
+
+async def test_a_jobmanager_replaced_during_the_pause_takes_one_snapshot_in_the_end() -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(2)
+    stage.job.replace_jobmanager()
+    stage.job.savepoints_wait = False
+    await stage.looks(5)
+    assert stage.status.state == "Operating"
+    stage.job.run()
+
+    await stage.settle()
+
+    assert stage.status.state == "Paused"
+    assert len(stage.triggers) == 1
+
+

@@ -1,0 +1,327 @@
+"""Upgrade, Restart, Snapshot: a job that runs is replaced, or saved while it goes on."""
+
+from __future__ import annotations
+
+import pytest
+from streamjob_operator.flink.models import Failure
+from streamjob_operator.kube import kinds
+from tests.unit.reconcile.driver import SQL, Stage, paused, running
+
+pytestmark = pytest.mark.unit
+
+
+async def test_an_edit_replaces_the_run_from_a_snapshot() -> None:
+    stage = await running()
+    stage.edit(parallelism=3)
+
+    await stage.settle()
+
+    snapshot = stage.status.snapshot
+    assert snapshot is not None
+    assert snapshot.origin == "Upgrade"
+    assert stage.job.restored_path == snapshot.path
+    assert stage.states[-2:] == ["Operating", "Running"]
+    assert stage.events[-4:] == ["Upgrading", "SnapshotTaken", "Upgrading", "Upgraded"]
+    assert stage.status.run == 2
+    assert stage.kubelet.violations == []
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"start": {"timeout": "5m"}},
+        {"pause": {"timeout": "5m"}},
+        {"retry": {"maxAttempts": 5}},
+        {"upgrade": {"mode": "Stateless"}},
+        {"restore": {"snapshot": "file:///elsewhere"}},
+    ],
+    ids=lambda edit: next(iter(edit)),
+)
+async def test_an_edit_that_is_no_upgrade_restarts_nothing(edit: dict[str, object]) -> None:
+    stage = await running()
+    stage.edit(**edit)
+
+    await stage.settle()
+
+    assert stage.status.run == 1
+    assert stage.triggers == set()
+    assert stage.status.observed_generation == 2
+    assert stage.condition("Ready") == ("True", "Running")
+
+
+async def test_a_stateless_upgrade_starts_empty() -> None:
+    stage = await running(upgrade={"mode": "Stateless"})
+    stage.edit(parallelism=3)
+
+    await stage.settle()
+
+    assert stage.job.restored_path is None
+    assert stage.triggers == set()
+    assert stage.status.run == 2
+
+
+async def test_an_upgrade_that_cannot_start_goes_back_to_the_previous_spec() -> None:
+    stage = await running()
+    stage.flink.on_start[2] = lambda job: job.fail_in_program("no such class")
+    stage.edit(parallelism=3)
+
+    await stage.settle()
+
+    snapshot = stage.status.snapshot
+    assert snapshot is not None
+    assert stage.status.run == 3
+    assert stage.job.restored_path == snapshot.path
+    assert stage.status.state == "Running"
+    assert stage.warning == "UpgradeFailed"
+    assert stage.conditions == {"Ready": False, "Stalled": True, "LastOperationSucceeded": False}
+    assert stage.events[-3:] == ["UpgradeFailed", "Upgrading", "RolledBack"]
+    assert _taskmanagers(stage) == 1
+
+
+async def test_an_upgrade_that_was_rolled_back_is_not_tried_again() -> None:
+    stage = await running()
+    stage.flink.on_start[2] = lambda job: job.fail_in_program("no such class")
+    stage.edit(parallelism=3)
+    await stage.settle()
+
+    await stage.looks(1800)
+
+    assert stage.status.run == 3
+    assert stage.warning == "UpgradeFailed"
+
+
+async def test_an_edit_after_a_rollback_is_an_upgrade_again() -> None:
+    stage = await running()
+    stage.flink.on_start[2] = lambda job: job.fail_in_program("no such class")
+    stage.edit(parallelism=3)
+    await stage.settle()
+    stage.edit(parallelism=2)
+
+    await stage.settle()
+
+    assert stage.status.run == 4
+    assert _taskmanagers(stage) == 2
+    assert stage.conditions == {"Ready": True, "Stalled": False, "LastOperationSucceeded": True}
+
+
+async def test_an_edit_back_after_a_rollback_clears_the_warning_and_restarts_nothing() -> None:
+    stage = await running()
+    stage.flink.on_start[2] = lambda job: job.fail_in_program("no such class")
+    stage.edit(parallelism=3)
+    await stage.settle()
+    stage.edit(parallelism=None)
+
+    await stage.settle()
+
+    assert stage.status.run == 3
+    assert stage.warning is None
+    assert stage.condition("Ready") == ("True", "Running")
+
+
+async def test_an_upgrade_whose_previous_spec_does_not_start_either_ends_paused() -> None:
+    stage = await running()
+    for run in (2, 3):
+        stage.flink.on_start[run] = lambda job: job.fail_in_program("no such class")
+    stage.edit(parallelism=3)
+
+    await stage.settle()
+
+    assert stage.status.state == "Paused"
+    assert stage.warning == "UpgradeFailed"
+    assert stage.status.snapshot is not None
+    assert stage.conditions["Stalled"]
+
+
+async def test_a_snapshot_after_a_rollback_does_not_bring_the_upgrade_back() -> None:
+    stage = await running()
+    stage.flink.on_start[2] = lambda job: job.fail_in_program("no such class")
+    stage.edit(parallelism=3, snapshotNonce="1")
+
+    await stage.settle()
+
+    assert stage.status.snapshot is not None
+    assert stage.status.snapshot.origin == "Manual"
+    assert stage.status.run == 3
+    assert stage.warning == "UpgradeFailed"
+
+
+async def test_a_failed_snapshot_after_a_rollback_does_not_bring_the_upgrade_back() -> None:
+    stage = await running()
+    stage.flink.on_start[2] = lambda job: job.fail_in_program("no such class")
+    stage.edit(parallelism=3, snapshotNonce="1")
+    await stage.until(lambda it: it.status.run == 3 and it.flink.alive)
+    stage.job.savepoints_fail = Failure("disk is full")
+
+    await stage.settle()
+
+    assert "SnapshotFailed" in stage.events
+    assert stage.status.run == 3
+    assert stage.warning == "UpgradeFailed"
+
+
+async def test_an_upgrade_whose_snapshot_fails_leaves_the_job_running() -> None:
+    stage = await running(retry={"maxAttempts": 1})
+    stage.job.savepoints_fail = Failure("disk is full")
+    stage.edit(parallelism=3)
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run) == ("Running", 1)
+    assert stage.warning == "UpgradeFailed"
+    assert stage.conditions == {"Ready": False, "Stalled": True, "LastOperationSucceeded": False}
+
+
+async def test_a_new_restart_nonce_restarts_from_a_snapshot() -> None:
+    stage = await running()
+    stage.edit(restartNonce="1")
+
+    await stage.settle()
+
+    snapshot = stage.status.snapshot
+    assert snapshot is not None
+    assert snapshot.origin == "Restart"
+    assert stage.job.restored_path == snapshot.path
+    assert stage.events[-1] == "Restarted"
+    assert stage.status.run == 2
+
+
+async def test_a_stateless_restart_is_a_fresh_run() -> None:
+    stage = await running(upgrade={"mode": "Stateless"})
+    stage.edit(restartNonce="1")
+
+    await stage.settle()
+
+    assert stage.job.restored_path is None
+    assert (stage.status.run, stage.status.state) == (2, "Running")
+    assert stage.events[-1] == "Restarted"
+
+
+async def test_a_stateless_restart_drops_an_older_snapshot() -> None:
+    stage = await paused(upgrade={"mode": "Stateless"})
+    stage.wish("Running")
+    await stage.settle()
+    stage.edit(restartNonce="1")
+
+    await stage.settle()
+
+    assert stage.job.restored_path is None
+    assert stage.status.snapshot is None
+
+
+async def test_nonces_at_birth_are_the_baseline() -> None:
+    stage = Stage()
+    stage.apply(restartNonce="7", snapshotNonce="9")
+
+    await stage.settle()
+
+    assert stage.status.run == 1
+    assert stage.triggers == set()
+
+
+@pytest.mark.parametrize("wish", ["Paused", "Stopped"])
+async def test_a_restart_nonce_is_without_effect_where_the_wish_is_not_to_run(wish: str) -> None:
+    stage = await paused()
+    stage.wish(wish)
+    await stage.settle()
+    stage.edit(restartNonce="1")
+    await stage.settle()
+    assert stage.status.state == wish
+    stage.wish("Running")
+
+    await stage.settle()
+
+    assert stage.status.run == 2
+
+
+async def test_a_snapshot_on_demand_lets_the_job_run_on() -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.edit(snapshotNonce="1")
+    await stage.looks(3)
+    during = stage.status
+    assert during.state == "Running"
+    assert during.operation is not None
+    assert during.operation.type == "Snapshot"
+    assert stage.condition("Ready") == ("True", "Running")
+
+    stage.job.complete_savepoints()
+    await stage.settle()
+
+    snapshot = stage.status.snapshot
+    assert snapshot is not None
+    assert snapshot.origin == "Manual"
+    assert (stage.status.run, stage.job.state) == (1, "RUNNING")
+    assert stage.events[-2:] == ["TakingSnapshot", "SnapshotTaken"]
+    assert len(stage.triggers) == 1
+
+
+async def test_a_slow_snapshot_leaves_no_warning_when_it_is_done() -> None:
+    stage = await running(pause={"timeout": "30s"})
+    stage.job.savepoints_wait = True
+    stage.edit(snapshotNonce="1")
+    await stage.looks(60)
+    stage.job.complete_savepoints()
+
+    await stage.settle()
+
+    assert stage.warning is None
+
+
+async def test_a_snapshot_that_fails_is_tried_again_and_then_given_up() -> None:
+    stage = await running()
+    stage.job.savepoints_fail = Failure("disk is full")
+    stage.edit(snapshotNonce="1")
+
+    await stage.settle()
+
+    assert len(stage.triggers) == 3
+    assert stage.status.state == "Running"
+    assert stage.warning == "SnapshotFailed"
+    assert stage.condition("LastOperationSucceeded") == ("False", "SnapshotFailed")
+
+
+async def test_a_snapshot_while_nothing_runs_is_a_warning() -> None:
+    stage = await paused()
+    stage.edit(snapshotNonce="1")
+
+    await stage.settle()
+
+    assert stage.status.state == "Paused"
+    assert stage.warning == "SnapshotFailed"
+
+
+async def test_periodic_snapshots_are_taken_and_old_ones_disposed_of() -> None:
+    stage = await running(snapshots={"every": "10m", "retain": 2})
+
+    await stage.looks(2400)
+
+    assert [snapshot.origin for snapshot in stage.status.snapshots] == ["Periodic", "Periodic"]
+    assert len(stage.triggers) >= 3
+    assert len(stage.flink.disposed) == len(stage.triggers) - 2
+    assert {snapshot.path for snapshot in stage.status.snapshots} <= stage.flink.files
+
+
+async def test_a_script_in_a_config_map_counts_when_it_changes() -> None:
+    stage = Stage()
+    _script(stage, SQL)
+    reference = {"configMapKeyRef": {"name": "script", "key": "job.sql"}}
+    stage.apply(jar=None, sql={"scriptFrom": reference})
+    await stage.settle()
+    before = stage.status.script_hash
+    _script(stage, SQL.replace("SELECT id", "SELECT id + 1"))
+
+    await stage.settle()
+
+    assert stage.status.run == 2
+    assert stage.status.script_hash != before
+
+
+def _script(stage: Stage, text: str) -> None:
+    about = {"name": "script", "namespace": "shop"}
+    stage.kube.put(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"job.sql": text}}
+    )
+
+
+def _taskmanagers(stage: Stage) -> int:
+    return len(stage.kube.select(kinds.POD, "shop", "app.kubernetes.io/component=taskmanager"))
