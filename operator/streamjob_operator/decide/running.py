@@ -297,6 +297,8 @@ def snapshot_while_nothing_runs(view: View, status: StreamJobStatus) -> StreamJo
     nonce = view.seen.spec.snapshot_nonce
     if nonce == (status.observed_snapshot_nonce or ""):
         return status
+    if status.retry is not None:
+        return changed(status, observed_snapshot_nonce=nonce)
     problem = Problem(
         "a snapshot was asked for, but the job does not run",
         "set desiredState to Running, then set a new spec.snapshotNonce",

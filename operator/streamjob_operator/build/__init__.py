@@ -1,0 +1,1 @@
+"""Builders: from a run's record to Kubernetes objects. Pure."""
