@@ -33,8 +33,10 @@ RUN /opt/streamjob/bin/pip wheel --no-deps --no-build-isolation --no-index --whe
 FROM python
 COPY --from=dependencies /opt/streamjob /opt/streamjob
 COPY --from=wheel /package /opt/streamjob
-# All bytecode is compiled already, and the root file system is meant to be read-only.
-ENV PATH=/opt/streamjob/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+# All bytecode is compiled already, and the root file system is meant to be read-only. Whatever
+# user id a cluster gives the process, it has a name.
+ENV USER=streamjob-operator \
+    PATH=/opt/streamjob/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 USER 65532:65532

@@ -98,7 +98,7 @@ format: venv ## Format the code and mend what can be mended
 .PHONY: venv
 venv: $(VENV)/complete ## The Python environment of the project, in .venv
 
-$(VENV)/complete: requirements/dev.txt pyproject.toml
+$(VENV)/complete: requirements/dev.txt
 	@requirements/install $(VENV) $(PYTHON)
 	@touch $@
 

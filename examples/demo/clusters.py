@@ -91,8 +91,7 @@ def bring_images(cluster: Cluster, screen: Screen) -> None:
         screen.say(f"The cluster has to find these images: {operator_image()} and {FLINK_IMAGE}.")
         return
     screen.say("Building the operator's image from the Dockerfile.")
-    ARCHIVE.parent.mkdir(exist_ok=True)
-    screen.stream("building the operator's image", [TESTBED, "operator-image", ARCHIVE])
+    screen.stream("building the operator's image", ["make", "image"])
     screen.stream("loading the operator's image", [TESTBED, "load-image", ARCHIVE])
 
 
@@ -100,7 +99,8 @@ def image_help(context_images: str) -> str:
     """Say how a cluster of the user's comes by the images that it could not get."""
     archive = ARCHIVE.relative_to(ROOT)
     return f"""The cluster can't get an image: {context_images}
-The operator's image is built by `make image` into the archive {archive}. Bring it there:
+The operator's image is built by `make image` into the archive {archive}
+(or by `docker build -t {operator_image()} .`). Bring it there:
   kind       kind load image-archive {archive} --name CLUSTER
   minikube   minikube image load {archive}
   k3d        k3d image import {archive} --cluster CLUSTER

@@ -88,6 +88,13 @@ def prepare_volume(cluster: Cluster, screen: Screen) -> None:
     kubectl = cluster.kubectl
     if cluster.own:
         kubectl.shown("apply", "-f", "examples/node-volume.yaml")
+    elif not _volume_to_be_had(kubectl):
+        raise DemoError(
+            "The cluster has no default storage class (kubectl get storageclass) and no free"
+            " volume: the jobs would have nowhere to keep state.\n"
+            "Install a provisioner, or, on a cluster of one node:"
+            " kubectl apply -f examples/node-volume.yaml"
+        )
     kubectl.shown("apply", "-n", NAMESPACE, "-f", "examples/volume.yaml")
     with screen.waiting(lambda: "the volume and the pod that looks after its files"):
         kubectl.run(
@@ -142,6 +149,18 @@ def remove_operator(cluster: Cluster, screen: Screen) -> None:
         kubectl.run(
             *("delete", "-k", "deploy/", "--ignore-not-found", "--timeout", "120s"), timeout=130
         )
+
+
+def _volume_to_be_had(kubectl: Kubectl) -> bool:
+    default = "storageclass.kubernetes.io/is-default-class"
+    classes = kubectl.get("storageclasses")["items"]
+    volumes = kubectl.get("persistentvolumes")["items"]
+    return any(
+        (item["metadata"].get("annotations") or {}).get(default) == "true" for item in classes
+    ) or any(
+        item["status"].get("phase") == "Available" and not item["spec"].get("storageClassName")
+        for item in volumes
+    )
 
 
 def _in_files_pod(kubectl: Kubectl, script: str, *, check: bool = True) -> None:

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from examples.demo.console import DemoError
-from examples.demo.kubectl import NAMESPACE, Kubectl
+from examples.demo.kubectl import NAMESPACE, OPERATOR_NAMESPACE, Kubectl
+
+NOTICE_SECONDS = 45
+"""An operator that works has looked at a new job long before."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Job:
 
     name: str
     state: str
+    """Empty before the operator's first look."""
     operation: str
     """The operation under way, with its message; empty where there is none."""
     warning: str
@@ -40,7 +44,7 @@ class Job:
         conditions = {item["type"]: item["status"] for item in status.get("conditions") or []}
         return cls(
             name=resource["metadata"]["name"],
-            state=status.get("state") or "(not looked at yet)",
+            state=status.get("state") or "",
             operation=": ".join(filter(None, (operation.get("type"), operation.get("message")))),
             warning=": ".join(filter(None, (warning.get("reason"), warning.get("message")))),
             remedy=warning.get("remedy") or "",
@@ -53,7 +57,7 @@ class Job:
     def __str__(self) -> str:
         doing = f" ({self.operation})" if self.operation else ""
         warned = f" [warning {self.warning}]" if self.warning else ""
-        return f"{self.name} {self.state}{doing}{warned}"
+        return f"{self.name} {self.state or '(not looked at yet)'}{doing}{warned}"
 
 
 class Jobs:
@@ -94,10 +98,16 @@ class Jobs:
         Raises DemoError when the operator gives one up, or after `timeout` s.
         """
         names = tuple(names)
+        began = time.monotonic()
 
         def settled() -> bool:
             jobs = [self._jobs.get(name) for name in names]
             for job in jobs:
+                if job and not job.state and time.monotonic() - began > NOTICE_SECONDS:
+                    raise DemoError(
+                        f"The operator has not looked at {job.name} in {NOTICE_SECONDS} s: is it"
+                        f" running? kubectl get pods -n {OPERATOR_NAMESPACE}"
+                    )
                 if job and job.stalled:
                     raise DemoError(
                         f"{job.name} did not become {state}: {job.warning}\n{job.remedy}".strip()
@@ -119,7 +129,7 @@ class Jobs:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise DemoError(f"{failure}: {self.line()}")
-                self._changed.wait(left)
+                self._changed.wait(min(left, 5))
 
     def _watch(self) -> None:
         while not self._over:
@@ -145,7 +155,7 @@ class Jobs:
         with self._changed:
             self._jobs[job.name] = job
             states = self._states.setdefault(job.name, [])
-            if not states or states[-1] != job.state:
+            if job.state and states[-1:] != [job.state]:
                 states.append(job.state)
             if event["type"] == "DELETED":
                 self._jobs.pop(job.name)

@@ -47,8 +47,10 @@ class Cluster:
     """A directory of the node that the jobs' pods see as /data."""
 
     def kubectl(self, *args: str, given: str | None = None, check: bool = True) -> str:
-        """Run kubectl in the namespace; its output."""
-        command = ["kubectl", "--kubeconfig", str(self.kubeconfig), "-n", self.namespace, *args]
+        """Run kubectl in the scenarios' namespace, unless the arguments name another; its output."""
+        elsewhere = {"-n", "-k", "namespace"} & set(args)
+        namespace = [] if elsewhere else ["-n", self.namespace]
+        command = ["kubectl", "--kubeconfig", str(self.kubeconfig), *namespace, *args]
         done = subprocess.run(
             command, input=given, capture_output=True, text=True, timeout=120, check=False
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from streamjob_operator.errors import FlinkRejected, FlinkUnreachable
 from streamjob_operator.flink.client import FlinkClient
@@ -19,6 +21,8 @@ from streamjob_operator.flink.models import (
 from streamjob_operator.runtime.clock import Clock
 from tests.fakes.calls import Calls
 
+IN_PROGRESS: Final = SavepointResult()
+
 Program = Callable[["FakeJob"], None]
 """What the pods of a run do with the job, once they all run."""
 
@@ -29,7 +33,7 @@ class FakeSavepoint:
 
     path: str
     stops_job: bool
-    result: SavepointResult = SavepointResult()
+    result: SavepointResult = IN_PROGRESS
 
 
 @dataclass
@@ -41,6 +45,8 @@ class FakeJob:
     restored_path: str | None
     files: set[str]
     """Paths of all checkpoints and savepoints that exist, of every run."""
+    saved: list[str] = field(default_factory=list)
+    """What this run has completed, oldest first."""
     reachable: bool = False
     begun: bool = False
     lacks_taskmanagers: bool = False
@@ -82,6 +88,7 @@ class FakeJob:
         made = Checkpoint(path, self.clock.now())
         self.checkpoints.append(made)
         self.files.add(path)
+        self.saved.append(path)
         self.failed_checkpoints = 0
         return made
 
@@ -122,7 +129,7 @@ class FakeJob:
         """Savepoints that were waiting are done now."""
         self.savepoints_wait = False
         for savepoint in self.savepoints.values():
-            if savepoint.result == SavepointResult():
+            if savepoint.result == IN_PROGRESS:
                 self._complete(savepoint)
 
     def replace_jobmanager(self) -> None:
@@ -174,6 +181,7 @@ class FakeJob:
 
     def _complete(self, savepoint: FakeSavepoint) -> None:
         self.files.add(savepoint.path)
+        self.saved.append(savepoint.path)
         savepoint.result = SavepointResult(savepoint.path, self.dies_with_savepoint)
         if self.dies_with_savepoint is not None:
             self.fail(self.dies_with_savepoint.message)
@@ -192,12 +200,20 @@ class FakeFlink(FlinkClient):
         self.program: Program = FakeJob.run
         """What runs do that `on_start` does not name."""
         self.unreachable = False
+        self.delays: dict[str, float] = {}
+        """By address: seconds that this JobManager takes for the list of its jobs."""
         self.disposed: list[str] = []
         self._clock = clock
         self._calls = calls
 
     def pods_run(
-        self, address: str, job_id: str, restored_path: str | None, *, jobmanager: bool, all_run: bool
+        self,
+        address: str,
+        job_id: str,
+        restored_path: str | None,
+        *,
+        jobmanager: bool,
+        all_run: bool,
     ) -> None:
         """How the pods of a run are: its JobManager, and whether all of them run."""
         job = self.jobs_by_address.get(address)
@@ -232,6 +248,8 @@ class FakeFlink(FlinkClient):
     # What the operator calls.
 
     async def jobs(self, address: str) -> tuple[JobOverview, ...]:
+        if address in self.delays:
+            await asyncio.sleep(self.delays[address])
         with self._call("jobs", address):
             job = self._at(address)
             return (job.overview(),) if job.submitted else ()
@@ -264,8 +282,8 @@ class FakeFlink(FlinkClient):
         *,
         trigger_id: str,
         target_dir: str,
-        format: str,  # noqa: A002
-        drain: bool = False,
+        format: str,  # noqa: A002, ARG002
+        drain: bool = False,  # noqa: ARG002
     ) -> None:
         with self._call("stop_with_savepoint", trigger_id):
             self._job(address, job_id).take(trigger_id, target_dir, stops_job=True)
@@ -277,7 +295,7 @@ class FakeFlink(FlinkClient):
         *,
         trigger_id: str,
         target_dir: str,
-        format: str,  # noqa: A002
+        format: str,  # noqa: A002, ARG002
     ) -> None:
         with self._call("savepoint", trigger_id):
             self._job(address, job_id).take(trigger_id, target_dir, stops_job=False)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
+import marshal
 import re
 import uuid
 from datetime import timedelta
@@ -27,7 +27,10 @@ _KEPT: Final = (*_SERVERS, "deletionTimestamp", "deletionGracePeriodSeconds", "f
 
 
 class FakeKube(KubeClient):
-    """The operator's methods are counted in `calls`; the world's own (`put`, `edit` …) are not."""
+    """The operator's methods are counted in `calls`; the world's own (`put`, `edit` …) are not.
+
+    Objects are replaced, never changed in place; the operator gets copies all the same.
+    """
 
     def __init__(self, clock: Clock, calls: Calls) -> None:
         self.objects: dict[Key, Body] = {}
@@ -40,16 +43,16 @@ class FakeKube(KubeClient):
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Body:
         with self._calls.call("kube", "get", f"{kind.name} {name}"):
-            return copy.deepcopy(self._at(_key(kind, namespace, name)))
+            return _copy(self._at(_key(kind, namespace, name)))
 
     async def find(self, kind: Kind, namespace: str, labels: str) -> list[Body]:
         with self._calls.call("kube", "find", kind.name):
-            return self.select(kind, namespace, labels)
+            return [_copy(body) for body in self.select(kind, namespace, labels)]
 
     async def apply(self, body: Body) -> Body:
         meta = body["metadata"]
         with self._calls.call("kube", "apply", f"{body['kind']} {meta['name']}"):
-            return copy.deepcopy(self._apply(body))
+            return _copy(self._apply(body))
 
     async def apply_status(self, body: Body) -> Body:
         meta = body["metadata"]
@@ -57,7 +60,7 @@ class FakeKube(KubeClient):
             current = self._at(_key(kind_of(body), meta["namespace"], meta["name"]))
             _check_preconditions(current, meta)
             self._store(current | {"status": _plain(body["status"])})
-            return copy.deepcopy(self._at(_key(kind_of(body), meta["namespace"], meta["name"])))
+            return _copy(self._at(_key(kind_of(body), meta["namespace"], meta["name"])))
 
     async def delete(self, kind: Kind, namespace: str, name: str) -> None:
         with self._calls.call("kube", "delete", f"{kind.name} {name}"):
@@ -83,20 +86,20 @@ class FakeKube(KubeClient):
     # What users, kubelets and controllers do.
 
     def select(self, kind: Kind, namespace: str, labels: str = "") -> list[Body]:
-        """Copies of the objects with these labels."""
+        """The objects with these labels."""
         return [
-            copy.deepcopy(body)
+            body
             for (name, place, _), body in self.objects.items()
             if name == kind.name and place == namespace and _selected(body, labels)
         ]
 
     def read(self, kind: Kind, namespace: str | None, name: str) -> Body | None:
-        """A copy of the object, if it is there."""
-        return copy.deepcopy(self.objects.get(_key(kind, namespace, name)))
+        """The object, if it is there."""
+        return self.objects.get(_key(kind, namespace, name))
 
     def put(self, body: Body) -> Body:
         """Make an object, or replace it, as somebody else would."""
-        return copy.deepcopy(self._apply(body))
+        return self._apply(body)
 
     def edit(self, kind: Kind, namespace: str, name: str, **spec: Any) -> None:
         """Change fields of an object's spec; None takes one away."""
@@ -166,7 +169,9 @@ class FakeKube(KubeClient):
             return self._store(body | {"metadata": meta | made})
         _check_preconditions(current, meta)
         _check_immutable(current, body)
-        kept = {field: current["metadata"][field] for field in _KEPT if field in current["metadata"]}
+        kept = {
+            field: current["metadata"][field] for field in _KEPT if field in current["metadata"]
+        }
         status = {"status": current["status"]} if "status" in current else {}
         return self._store(body | {"metadata": meta | kept} | status)
 
@@ -186,6 +191,12 @@ class FakeKube(KubeClient):
 
 def _key(kind: Kind, namespace: str | None, name: str) -> Key:
     return (kind.name, (namespace or "") if kind.namespaced else "", name)
+
+
+def _copy(body: Body) -> Body:
+    """Of plain JSON values; much faster than `copy.deepcopy`."""
+    copied: Body = marshal.loads(marshal.dumps(body))
+    return copied
 
 
 def _plain(value: Any) -> Any:

@@ -169,7 +169,9 @@ class Kubelet:
             await self.host.vanish(kinds.POD, meta["namespace"], meta["name"])
             return
         status = _status(fate)
-        if (pod.get("status") or {}).get("containerStatuses") != status.get("containerStatuses") or ("conditions" in status and "status" not in pod):
+        if (pod.get("status") or {}).get("containerStatuses") != status.get(
+            "containerStatuses"
+        ) or ("conditions" in status and "status" not in pod):
             await self.host.set_pod_status(meta["namespace"], meta["name"], status)
         if meta["labels"][constants.LABEL_COMPONENT] == constants.JOBMANAGER and fate.runs:
             await self._lead(pod)
@@ -207,12 +209,12 @@ class Kubelet:
             labels = pod["metadata"]["labels"]
             component = labels[constants.LABEL_COMPONENT]
             if self._fate(component).runs:
-                run = (labels[constants.LABEL_JOB], int(labels[constants.LABEL_RUN]))
-                runs.setdefault(run, {})[component] = pod
+                job = labels[constants.LABEL_JOB]
+                runs.setdefault((job, int(labels[constants.LABEL_RUN])), {})[component] = pod
         running = {self.address(name, namespace, run) for name, run in runs}
-        for address, job in self.flink.jobs_by_address.items():
+        for address, known in self.flink.jobs_by_address.items():
             if f".{namespace}." in address and address not in running:
-                job.reachable = False
+                known.reachable = False
         for (name, run), components in runs.items():
             jobmanager = components.get(constants.JOBMANAGER)
             arguments = _arguments(jobmanager) if jobmanager is not None else []
@@ -226,7 +228,8 @@ class Kubelet:
 
 
 def _has(pod: Body, labels: dict[str, str]) -> bool:
-    return labels.items() <= pod["metadata"]["labels"].items()
+    there: dict[str, str] = pod["metadata"]["labels"]
+    return labels.items() <= there.items()
 
 
 def _arguments(pod: Body) -> list[str]:

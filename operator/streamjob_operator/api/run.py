@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from pydantic import Field
 
-from streamjob_operator.api.model import Model
+from streamjob_operator.api.model import Duration, Model
 from streamjob_operator.api.spec import (
     Jar,
     ResourcesSpec,
@@ -113,6 +114,8 @@ class RunRecord(Model):
     restore_path: str | None = None
     """The snapshot or checkpoint that the run starts from; absent for a fresh run."""
     allow_non_restored_state: bool = False
+    checkpoint_timeout: Duration = timedelta(minutes=10)
+    """`spec.pause.timeout`: a checkpoint or savepoint that takes longer is given up by Flink."""
     script: str | None = None
     """The SQL text that Flink reads: the user's, with start positions put in."""
     started_from: str

@@ -98,7 +98,9 @@ def config_yaml(record: RunRecord) -> str:
 
 def _defaults(record: RunRecord) -> dict[str, str]:
     jobmanager, taskmanager = _pod_sizes(record)
-    return _DEFAULTS | jobmanager_memory(jobmanager) | taskmanager_memory(taskmanager)
+    timeout = f"{int(record.checkpoint_timeout.total_seconds())} s"
+    bounds = {"execution.checkpointing.timeout": timeout}
+    return _DEFAULTS | bounds | jobmanager_memory(jobmanager) | taskmanager_memory(taskmanager)
 
 
 def _pod_sizes(record: RunRecord) -> tuple[PodSize, PodSize]:

@@ -91,6 +91,7 @@ def new_record(  # noqa: PLR0913 - everything a run is made from
         gib_per_cu=settings.gib_per_cu,
         restore_path=restore_path,
         allow_non_restored_state=restore_path is not None and spec.restore.allow_non_restored_state,
+        checkpoint_timeout=spec.pause.timeout,
         script=script,
         started_from=restore_path or _position_text(start_from),
     )

@@ -30,7 +30,10 @@ begin() {
   local title=$1 log=$LOGS/$2.log
   shift 2
   mkdir -p "$LOGS"
+  # With job control it has a process group, by which all of it ends when this command does.
+  set -m
   ("$@") >"$log" 2>&1 </dev/null 9>&- &
+  set +m
   TASK_TITLES[$!]=$title
   TASK_LOGS[$!]=$log
   trap stop_tasks EXIT
@@ -38,7 +41,7 @@ begin() {
 
 stop_tasks() {
   local pid
-  for pid in "${!TASK_TITLES[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${!TASK_TITLES[@]}"; do kill -- "-$pid" 2>/dev/null || true; done
 }
 
 # finish: waits for all begun commands; names the unfinished ones every 8 seconds.
@@ -100,13 +103,17 @@ need() {
   for pair in "$@"; do
     command -v "${pair%%=*}" >/dev/null || [ -e "${pair%%=*}" ] || missing+=("${pair##*=}")
   done
-  [ ${#missing[@]} -gt 0 ] || return 0
+  [ ${#missing[@]} = 0 ] || install "${missing[@]}"
+}
+
+install() {
   require_root
-  command -v apt-get >/dev/null || fail "please install: ${missing[*]}"
-  with_progress "installing from Debian: ${missing[*]}" packages install_packages "${missing[@]}"
+  command -v apt-get >/dev/null || fail "please install: $*"
+  with_progress "installing from Debian: $*" packages install_packages "$@"
 }
 
 install_packages() {
+  set -e
   export DEBIAN_FRONTEND=noninteractive
   apt-get -q update
   apt-get -q install -y --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"

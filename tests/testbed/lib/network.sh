@@ -3,11 +3,13 @@
 
 NAMESPACE=${STREAMJOB_TESTBED_NAME:-streamjob}
 NETWORK_NAMESPACE=/run/netns/$NAMESPACE
+OWNER_FILE=/run/$NAMESPACE-testbed-owner
 NODE_ADDRESS=10.244.0.1
 POD_NETWORK=10.244.0.0/24
 SERVICE_NETWORK=10.96.0.0/16
 
 network_up() {
+  echo "$CACHE" >"$OWNER_FILE"
   ip netns add "$NAMESPACE"
   ip -n "$NAMESPACE" link set lo up
   ip -n "$NAMESPACE" link add cni0 type bridge
@@ -18,8 +20,26 @@ network_up() {
   inside sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.route_localnet=1
 }
 
+# Ends what still runs in the namespace, commands of "enter" too, and removes it.
 network_down() {
-  [ ! -e "$NETWORK_NAMESPACE" ] || ip netns del "$NAMESPACE"
+  [ -e "$NETWORK_NAMESPACE" ] || return 0
+  local signal
+  for signal in TERM KILL; do
+    ip netns pids "$NAMESPACE" | xargs --no-run-if-empty kill -s $signal 2>/dev/null || true
+    wait_until 3 "processes in the cluster's network to end" network_is_empty && break
+  done
+  ip netns del "$NAMESPACE"
+  rm -f "$OWNER_FILE"
+}
+
+network_is_empty() { [ -z "$(ip netns pids "$NAMESPACE")" ]; }
+
+# Two caches must not meet in one namespace.
+claim_network() {
+  local owner
+  owner=$(cat "$OWNER_FILE" 2>/dev/null) || owner=$CACHE
+  [ "$owner" = "$CACHE" ] ||
+    fail "the cluster of $owner has this name: end that one, or set STREAMJOB_TESTBED_NAME"
 }
 
 # Not `ip netns exec`: that mounts a new /sys, in which no cgroups are.

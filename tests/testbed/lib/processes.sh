@@ -30,7 +30,8 @@ running() {
   [ "$(process_identity "$pid")" = "$pid $rest" ] && ! grep -q '^State:.*Z' "/proc/$pid/status"
 }
 
-# stop NAME...: asks all, then waits for all, and after 10 seconds asks no longer.
+# stop NAME...: asks all, then waits for all, and after 3 seconds asks no longer: none of them has
+# anything to lose.
 stop() {
   local name signal pid
   for signal in TERM KILL; do
@@ -39,7 +40,7 @@ stop() {
       read -r pid _ <"$RUN/pids/$name"
       kill -s $signal "$pid" 2>/dev/null || true
     done
-    wait_until 10 "$* to end" none_running "$@" && break
+    wait_until 3 "$* to end" none_running "$@" && break
   done
   for name in "$@"; do rm -f "$RUN/pids/$name"; done
 }

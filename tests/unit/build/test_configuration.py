@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import yaml
 
+from streamjob_operator.api.owned_keys import refusal
+from streamjob_operator.api.run import RunRecord
 from streamjob_operator.build.configuration import config_yaml, flink_configuration
 from tests.unit.build import records
 
@@ -34,3 +38,12 @@ def test_both_names_of_a_runs_cluster_are_its_own() -> None:
     one, two = (flink_configuration(records.record(run=run)) for run in (1, 2))
     for key in ("kubernetes.cluster-id", "high-availability.cluster-id"):
         assert one[key] != two[key]
+
+
+@pytest.mark.parametrize("make", [records.sql_minimal, records.jar_restored])
+def test_no_setting_that_users_may_make_is_overruled(make: Callable[[], RunRecord]) -> None:
+    run = make()
+    allowed = {key: "mine" for key in flink_configuration(run) if refusal(key, "x") is None}
+    spec = run.spec.model_copy(update={"flink_configuration": allowed})
+    settings = flink_configuration(run.model_copy(update={"spec": spec}))
+    assert {key: settings[key] for key in allowed} == allowed

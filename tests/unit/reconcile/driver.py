@@ -162,6 +162,8 @@ class Stage:
             self.memory = Memory()
             self.clock.advance(timedelta(seconds=1))
         self._remember()
+        if outcome is not None:
+            self.check()
         before = self._children()
         await self.kubelet.tick(NAMESPACE)
         if self._children() != before:
@@ -169,6 +171,9 @@ class Stage:
         if outcome is not None:
             self.clock.advance(min(outcome.look_again, SHORT))
         return outcome
+
+    def check(self) -> None:
+        """What has to be true after each pass that was not cut off; tests may add to it."""
 
     async def until(self, happened: Callable[[Stage], object], passes: int = 300) -> None:
         """Pass after pass until it has happened."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from streamjob_operator.errors import Conflict, Unavailable
 from streamjob_operator.flink.models import Failure
 from tests.unit.reconcile.driver import Stage, paused, running

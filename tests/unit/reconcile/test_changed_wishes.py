@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from streamjob_operator.errors import Unavailable
 from streamjob_operator.kube import kinds
 from tests.fakes.flink import FakeJob

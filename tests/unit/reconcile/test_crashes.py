@@ -9,6 +9,7 @@ import copy
 from collections.abc import Awaitable, Callable
 
 import pytest
+
 from streamjob_operator.kube import kinds
 from tests.unit.reconcile.driver import NAMESPACE, Stage, paused, running
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.unit.reconcile.driver import JAR, SQL, Stage, running
 
 pytestmark = pytest.mark.unit

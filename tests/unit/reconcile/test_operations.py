@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from streamjob_operator.kube import kinds
 from tests.unit.reconcile.driver import NAME, NAMESPACE, SQL, Stage, flink_job_id, paused, running
 
@@ -167,9 +168,7 @@ async def test_run_after_stop_is_afresh() -> None:
     assert stage.events[-2:] == ["Starting", "Started"]
 
 
-@pytest.mark.parametrize(
-    ("wish", "reason"), [("Stopped", "Stopped"), ("Paused", "NothingToPause")]
-)
+@pytest.mark.parametrize(("wish", "reason"), [("Stopped", "Stopped"), ("Paused", "NothingToPause")])
 async def test_a_resource_that_is_not_to_run_starts_nothing(wish: str, reason: str) -> None:
     stage = Stage()
     stage.apply(desiredState=wish)

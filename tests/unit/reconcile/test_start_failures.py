@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from streamjob_operator.errors import Rejected
 from streamjob_operator.kube import kinds
 from tests.fakes.flink import FakeJob
@@ -269,7 +270,7 @@ async def test_a_start_that_failed_after_a_checkpoint_of_its_own_keeps_that_one(
     assert stage.status.snapshot is not None
     assert stage.status.snapshot != before
     assert stage.status.snapshot.path == stage.job_of(2).checkpoints[-1].path
-    await stage.until(lambda it: it.status.run == 3 and it.flink.alive or it.status.run == 3)
+    await stage.until(lambda it: (it.status.run == 3 and it.flink.alive) or it.status.run == 3)
     assert stage.status.started_from == stage.job_of(2).checkpoints[-1].path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from streamjob_operator.flink.models import Failure
 from streamjob_operator.kube import kinds
 from tests.unit.reconcile.driver import SQL, Stage, paused, running
