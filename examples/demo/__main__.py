@@ -9,7 +9,7 @@ from examples.demo import installation
 from examples.demo.clusters import NODE_VOLUME, ROOT, TESTBED, Cluster, open_cluster
 from examples.demo.console import DemoError, Screen
 from examples.demo.kubectl import NAMESPACE, OPERATOR_NAMESPACE
-from examples.demo.story import play, set_up
+from examples.demo.story import begin, install, play
 
 
 def main() -> int:
@@ -35,8 +35,9 @@ def main() -> int:
 
 
 def _up(screen: Screen) -> None:
-    cluster = set_up(screen)
+    cluster = begin(screen)
     try:
+        install(cluster, screen)
         play(cluster, screen)
     except DemoError:
         _show_why(cluster, screen)
@@ -61,6 +62,7 @@ def _show_why(cluster: Cluster, screen: Screen) -> None:
         ("get", "streamjobs", "-n", NAMESPACE, "-o", "wide"),
         ("get", "pods", "-n", NAMESPACE),
         ("events", "-n", NAMESPACE, "--types=Warning"),
+        ("get", "pods", "-n", OPERATOR_NAMESPACE),
         ("logs", "-n", OPERATOR_NAMESPACE, "deployment/streamjob-operator", "--tail=30"),
     )
     for look in looks:

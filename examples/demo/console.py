@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,12 +73,7 @@ class Screen:
             over.set()
             thread.join()
 
-    def stream(
-        self,
-        title: str,
-        command: Sequence[str | Path],
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
+    def stream(self, title: str, command: Sequence[str | Path]) -> None:
         """Run a command that takes long and show what it prints. Raises DemoError if it fails."""
         with self.waiting(lambda: f"still {title}"):
             process = subprocess.Popen(
@@ -87,7 +82,6 @@ class Screen:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                env=environment,
             )
             assert process.stdout is not None
             lines = []

@@ -35,18 +35,22 @@ class Stage:
     feed: Feed
 
 
-def set_up(screen: Screen) -> Cluster:
-    """Steps 1 and 2: a cluster with the operator. Raises DemoError."""
+def begin(screen: Screen) -> Cluster:
+    """Step 1: a cluster. Raises DemoError."""
     screen.headline("1. A Kubernetes cluster")
     cluster = open_cluster(screen)
     cluster.kubectl.shown("get", "nodes")
+    return cluster
+
+
+def install(cluster: Cluster, screen: Screen) -> None:
+    """Step 2: the operator. Raises DemoError."""
     screen.headline("2. The operator: its image, the CRD, the installation")
     bring_images(cluster, screen)
     installation.prepare_namespace(cluster, screen)
     if not cluster.own:
         installation.check_images(cluster, screen)
     installation.install_operator(cluster, screen)
-    return cluster
 
 
 def play(cluster: Cluster, screen: Screen) -> None:

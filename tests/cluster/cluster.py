@@ -47,7 +47,7 @@ class Cluster:
     """A directory of the node that the jobs' pods see as /data."""
 
     def kubectl(self, *args: str, given: str | None = None, check: bool = True) -> str:
-        """Run kubectl in the scenarios' namespace, unless the arguments name another; its output."""
+        """Run kubectl in the scenarios' namespace, unless another is named; its output."""
         elsewhere = {"-n", "-k", "namespace"} & set(args)
         namespace = [] if elsewhere else ["-n", self.namespace]
         command = ["kubectl", "--kubeconfig", str(self.kubeconfig), *namespace, *args]
@@ -145,7 +145,7 @@ class Job:
         return [event["reason"] for event in found]
 
     def settled(self, state: str, *, seconds: float = START_SECONDS) -> Body:
-        """The status once the job is in this state for the declared spec, with nothing under way."""
+        """The status once the job is in this state for the declared spec, and at rest."""
 
         def look() -> Body | None:
             body = self.body

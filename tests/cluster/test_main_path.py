@@ -13,7 +13,7 @@ from tests.cluster.records import numbered_records, report, run_that_is
 SCRIPT = """
 CREATE TABLE numbers (id BIGINT, half AS id / 2) WITH (
   'connector' = 'datagen', 'rows-per-second' = '200',
-  'fields.id.kind' = 'sequence', 'fields.id.start' = '1', 'fields.id.end' = '100000000'
+  'fields.id.kind' = 'sequence', 'fields.id.start' = '1', 'fields.id.end' = '200000'
 );
 CREATE TABLE lines (id BIGINT, half BIGINT) WITH (
   'connector' = 'filesystem', 'path' = 'file:///data/lines', 'format' = 'csv',

@@ -99,8 +99,11 @@ def config_yaml(record: RunRecord) -> str:
 def _defaults(record: RunRecord) -> dict[str, str]:
     jobmanager, taskmanager = _pod_sizes(record)
     timeout = f"{int(record.checkpoint_timeout.total_seconds())} s"
-    bounds = {"execution.checkpointing.timeout": timeout}
-    return _DEFAULTS | bounds | jobmanager_memory(jobmanager) | taskmanager_memory(taskmanager)
+    more = {"execution.checkpointing.timeout": timeout}
+    if record.script is not None:
+        # Else an operator's id follows from how it is chained, and another parallelism loses it.
+        more["table.exec.uid.generation"] = "ALWAYS"
+    return _DEFAULTS | more | jobmanager_memory(jobmanager) | taskmanager_memory(taskmanager)
 
 
 def _pod_sizes(record: RunRecord) -> tuple[PodSize, PodSize]:

@@ -29,6 +29,7 @@ from streamjob_operator.decide.view import (
     has_checkpoint_of_its_own,
     in_operation,
     keep_snapshot,
+    may_have_checkpoints,
     newest_state,
     note_failure,
     record_of_next_run,
@@ -183,7 +184,7 @@ def _started(view: View) -> Plan:
 def _abandoned(view: View) -> Plan | None:
     """The wish changed before the job had come up, and nothing of this run is worth keeping."""
     job = view.seen.flink.job
-    if has_checkpoint_of_its_own(view) or (job is not None and job.all_tasks_run):
+    if may_have_checkpoints(view) or (job is not None and job.all_tasks_run):
         return None
     if view.wish is Wish.PAUSED:
         then = State.PAUSED if view.status.snapshot else State.STOPPED

@@ -156,6 +156,14 @@ def has_checkpoint_of_its_own(view: View) -> bool:
     return checkpoints is not None and checkpoints.completed > 0
 
 
+def may_have_checkpoints(view: View) -> bool:
+    """The current run completed a checkpoint, or ran once and can't be asked now if it did."""
+    if view.seen.flink.checkpoints is not None:
+        return has_checkpoint_of_its_own(view)
+    flink = view.status.flink
+    return flink is not None and flink.job_state is not None
+
+
 def record_of_next_run(
     view: View, status: StreamJobStatus, run_spec: RunSpec | None, run: int
 ) -> RunRecord | Problem:

@@ -46,7 +46,7 @@ stop_tasks() {
 
 # finish: waits for all begun commands; names the unfinished ones every 8 seconds.
 finish() {
-  local started=$SECONDS told=$SECONDS pid code titles
+  local started=$SECONDS told=$SECONDS pid code
   say "$(task_titles) ..."
   while [ ${#TASK_TITLES[@]} -gt 0 ]; do
     for pid in "${!TASK_TITLES[@]}"; do
@@ -68,8 +68,9 @@ finish() {
 }
 
 task_titles() {
-  local IFS=';'
-  echo "${TASK_TITLES[*]}" | sed 's/;/; /g'
+  local joined
+  joined=$(printf '%s; ' "${TASK_TITLES[@]}")
+  echo "${joined%; }"
 }
 
 task_failed() {
