@@ -20,16 +20,12 @@ help: ## This list
 
 ##
 .PHONY: demo demo-down
-demo: venv demo-image ## Cluster, operator, two jobs, and all that can be done with them
+# With KUBE_CONTEXT=NAME the demo uses that cluster and builds none.
+demo: venv ## Cluster, operator, two jobs, and all that can be done with them
 	@examples/demo/run
 
 demo-down: venv ## Remove everything that the demo made, the cluster included
 	@examples/demo/down
-
-# With KUBE_CONTEXT=NAME the demo uses that cluster and builds none.
-.PHONY: demo-image
-demo-image:
-	@if [ -z "$${KUBE_CONTEXT:-}" ]; then $(MAKE) cluster-quiet image; fi
 
 .PHONY: cluster cluster-quiet cluster-down
 cluster: cluster-quiet ## Start the test bed: a one-node Kubernetes 1.34 of the project's own

@@ -65,6 +65,9 @@ def test_both_jobs_run_with_every_field_of_the_status_set(jobs: tuple[Job, Job])
             "SnapshotAvailable": "False",
         }
         assert job.events()[:2] == ["Starting", "Started"]
+        job.cluster.kubectl(
+            "wait", f"streamjob/{job.name}", "--for=condition=Ready", "--timeout=5s"
+        )
 
 
 def test_a_healthy_idle_job_causes_no_write(jobs: tuple[Job, Job]) -> None:

@@ -137,6 +137,17 @@ class FakeJob:
         self.savepoints.clear()
         self.restart("JobManager lost")
 
+    def since_last_commit(self) -> list[str]:
+        """The newest checkpoint, or the savepoint that ended the job, and what is newer.
+
+        Savepoints that the job outlives commit nothing in its sinks: to go on from the checkpoint before
+        them is right too.
+        """
+        commits = {made.path for made in self.checkpoints}
+        commits |= {each.path for each in self.savepoints.values() if each.stops_job}
+        last = max((index for index, path in enumerate(self.saved) if path in commits), default=0)
+        return self.saved[last:]
+
     def _become(self, state: str, *, running: int = 0) -> None:
         self.submitted = True
         self.state = state

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from streamjob_operator.api.spec import Wish
 from streamjob_operator.api.status import (
     OperationType,
@@ -17,7 +19,11 @@ from streamjob_operator.decide.running import (
     until_retry,
 )
 from streamjob_operator.decide.transitions import begin_start
-from streamjob_operator.decide.view import SOON, View, changed, leftovers
+from streamjob_operator.decide.view import SOON, View, changed, leftovers, without_failure
+
+
+_STAY_TOLD: Final = frozenset({OperationType.PAUSE, OperationType.SNAPSHOT})
+"""What failed to start is forgotten once nobody wants it to run any more; these failures are not."""
 
 
 def resting(view: View) -> Plan:
@@ -102,6 +108,8 @@ def _rest(view: View, status: StreamJobStatus) -> Plan:
     """Nothing to do: Paused with a snapshot, else Stopped."""
     wanted = view.seen.spec.restore.snapshot
     if view.wish is Wish.PAUSED and not status.ended:
+        if status.retry is not None and status.retry.operation not in _STAY_TOLD:
+            status = without_failure(status)
         if status.snapshot is None and not status.run and wanted:
             status = changed(status, snapshot=restore_choice(view, wanted), observed_restore=wanted)
         # A pause that failed with the job stays told as it is until the wish changes.

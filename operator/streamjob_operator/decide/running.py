@@ -182,7 +182,7 @@ def until_retry(view: View, status: StreamJobStatus) -> timedelta:
     """When to look again: for the next attempt of what failed, and now and then anyway."""
     resync = timedelta(seconds=view.settings.resync_seconds)
     retry = status.retry
-    if retry is None or retry.next_attempt_at is None:
+    if retry is None or retry.next_attempt_at is None or retry.next_attempt_at <= view.now:
         return resync
     return min(resync, max(retry.next_attempt_at - view.now, SOON))
 

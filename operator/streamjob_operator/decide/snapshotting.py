@@ -6,6 +6,7 @@ not).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -40,6 +41,7 @@ from streamjob_operator.decide.view import (
     keep_snapshot,
     newest_state,
     note_failure,
+    state_of_open_run,
     without_failure,
 )
 from streamjob_operator.flink.models import Failure, SavepointResult
@@ -54,6 +56,19 @@ DELETION_SNAPSHOT_BOUND: Final = timedelta(seconds=60)
 
 def snapshotting(view: View) -> Plan:
     """The next step towards a snapshot."""
+    plan = _next_step(view)
+    return replace(plan, status=_with_true_state(view, plan.status))
+
+
+def _with_true_state(view: View, status: StreamJobStatus) -> StreamJobStatus:
+    """A snapshot on demand is no state: the job is shown as what it does meanwhile."""
+    operation = status.operation
+    if operation is None or operation.type is not OperationType.SNAPSHOT:
+        return status
+    return changed(status, state=state_of_open_run(view))
+
+
+def _next_step(view: View) -> Plan:
     operation = view.operation
     assert operation is not None  # noqa: S101 - a snapshot is under way
     flink = view.seen.flink
@@ -82,15 +97,29 @@ def _complete(view: View, operation: Operation, path: str) -> Plan:
             status = without_failure(status)
         if status.warning is not None and status.warning.reason == "PauseSlow":
             status = changed(status, warning=None)
-        status = changed(status, state=State.RUNNING, operation=None)
+        status = changed(status, state=state_of_open_run(view), operation=None)
         return Plan(status, (), (Event("Normal", DONE[kind], path),), AT_ONCE)
-    job = view.seen.flink.job
-    if job is not None and not job.is_over and view.seen.flink.savepoint == SavepointResult(path):
+    if _is_ending(view, operation, path):
         status = in_operation(view.status, message="the snapshot is complete; the job is ending")
         return Plan(status, look_again=AT_ONCE)
     then = State.PAUSED if kind is OperationType.PAUSE else State.RUNNING
     event = Event("Normal", "SnapshotTaken", path)
     return begin_ending(view, status, then, f"snapshot {path} is complete", event)
+
+
+def _is_ending(view: View, operation: Operation, path: str) -> bool:
+    """The job itself is still coming to its end: its sinks commit what the snapshot holds.
+
+    Not waited for without bound: what is not committed then is committed by the next run.
+    """
+    job = view.seen.flink.job
+    waited = view.now - operation.started_at
+    return (
+        job is not None
+        and not job.is_over
+        and view.seen.flink.savepoint == SavepointResult(path)
+        and waited <= view.seen.spec.pause.timeout
+    )
 
 
 def _failed(view: View, operation: Operation, failure: Failure) -> Plan:

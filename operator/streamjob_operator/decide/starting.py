@@ -91,6 +91,8 @@ def rolls_back(view: View) -> bool:
         and operation.previous_run is not None
         and retry is not None
         and retry.operation is OperationType.UPGRADE
+        # Otherwise the failure was that of a snapshot, and the Upgrade is being tried again.
+        and retry.next_attempt_at is None
     )
 
 
@@ -137,12 +139,13 @@ def _overdue(view: View) -> Problem | None:
     timeout = view.seen.spec.start.timeout
     if operation is None or view.now - operation.started_at <= timeout:
         return None
-    pending = _pending(view)
+    ended = (problems.of_container(pod) for pod in view.seen.jobmanagers)
+    known = next((problem for problem in ended if problem is not None), None) or _pending(view)
     seconds = int(timeout.total_seconds())
-    if pending is not None:
+    if known is not None:
         return Problem(
-            f"the job did not run within start.timeout ({seconds} s): {pending.message}",
-            pending.remedy,
+            f"the job did not run within start.timeout ({seconds} s): {known.message}",
+            known.remedy,
         )
     return Problem(
         f"the job did not run within start.timeout ({seconds} s): {_progress(view)}",

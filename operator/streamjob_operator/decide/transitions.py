@@ -36,6 +36,7 @@ from streamjob_operator.decide.view import (
     in_operation,
     note_failure,
     record_of_next_run,
+    state_of_open_run,
 )
 
 BEGUN: Final = {
@@ -209,7 +210,7 @@ def begin_stop(view: View, message: str) -> Plan:
 def fail_running(view: View, kind: OperationType, problem: Problem, reason: str = "") -> Plan:
     """The operation failed and the job runs on."""
     status = note_failure(view, view.status, kind, problem, reason)
-    status = changed(status, state=State.RUNNING, operation=None)
+    status = changed(status, state=state_of_open_run(view), operation=None)
     event = _warning_event(reason or f"{kind}Failed", problem.message, problem.remedy)
     return Plan(status, (), (event,), SOON)
 

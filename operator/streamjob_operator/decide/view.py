@@ -21,6 +21,7 @@ from streamjob_operator.api.status import (
     RetryStatus,
     Snapshot,
     SnapshotOrigin,
+    State,
     StreamJobStatus,
 )
 from streamjob_operator.decide.observed import Observed
@@ -157,11 +158,13 @@ def has_checkpoint_of_its_own(view: View) -> bool:
 
 
 def may_have_checkpoints(view: View) -> bool:
-    """The current run completed a checkpoint, or ran once and can't be asked now if it did."""
+    """The current run completed a checkpoint, or can't be asked now whether it did."""
     if view.seen.flink.checkpoints is not None:
         return has_checkpoint_of_its_own(view)
-    flink = view.status.flink
-    return flink is not None and flink.job_state is not None
+    known = view.status.flink
+    was_there = known is not None and known.job_state is not None
+    is_there = any(pod.running for pod in view.seen.jobmanagers)
+    return was_there or (is_there and not view.seen.flink.reachable)
 
 
 def record_of_next_run(
@@ -183,6 +186,14 @@ def record_of_next_run(
         )
     except InvalidSpec as refusal:
         return Problem(str(refusal), heals=False)
+
+
+def state_of_open_run(view: View) -> State:
+    """What the current run really does, where no operation says more of it."""
+    flink = view.seen.flink
+    if not flink.reachable or flink.job is None:
+        return State.UNKNOWN
+    return State.RUNNING if flink.job.all_tasks_run else State.OPERATING
 
 
 def flink_job_id(view: View) -> str:

@@ -191,7 +191,8 @@ class Stage:
             outcome = await self.look()
             same = self.resource["metadata"]["resourceVersion"] == before
             retry = self.status.retry
-            trying = retry is not None and retry.next_attempt_at is not None
+            due = retry.next_attempt_at if retry is not None else None
+            trying = due is not None and due > self.clock.now()
             resting = outcome is not None and outcome.look_again > SHORT and not trying
             quiet = quiet + 1 if resting and same else 0
             if quiet > 1:

@@ -116,6 +116,38 @@ async def test_an_edit_during_an_upgrade_is_the_one_that_counts() -> None:
     assert len(stage.kube.select(kinds.POD, NAMESPACE)) == 4
 
 
+async def test_a_start_that_cannot_be_asked_whether_it_has_state_is_not_given_up() -> None:
+    stage = Stage()
+    stage.flink.on_start[1] = stage.run_at_once
+    stage.flink.unreachable = True
+    stage.apply()
+    await stage.looks(10)
+    stage.edit(parallelism=2)
+    await stage.looks(10)
+    assert stage.status.run == 1
+
+    stage.flink.unreachable = False
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run) == ("Running", 2)
+    assert stage.job.restored_path is not None
+    assert stage.job.restored_path == stage.job_of(1).saved[-1]
+
+
+async def test_a_start_that_fails_when_nobody_wants_it_any_more_is_no_failure() -> None:
+    stage = Stage()
+    stage.apply()
+    await stage.until(lambda it: it.flink.alive and it.job.state == "RUNNING")
+    stage.wish("Paused")
+    stage.job.fail("Connection refused")
+
+    await stage.settle()
+
+    assert stage.status.state == "Stopped"
+    assert stage.condition("Ready") == ("True", "NothingToPause")
+    assert stage.warning is None
+
+
 async def _starting() -> Stage:
     stage = Stage()
     stage.flink.on_start[1] = FakeJob.deploy

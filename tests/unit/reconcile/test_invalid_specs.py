@@ -91,6 +91,20 @@ async def test_a_job_with_an_invalid_edit_can_be_paused_and_stopped(wish: str) -
     assert stage.status.state == wish
 
 
+async def test_an_attempt_that_an_invalid_spec_holds_back_is_not_looked_at_every_second() -> None:
+    stage = Stage()
+    stage.flink.on_start[1] = lambda job: job.fail("Connection refused")
+    stage.apply()
+    await stage.until(lambda it: it.status.operation and it.status.operation.phase == "Starting")
+    stage.edit(flinkVersion="0.9")
+    await stage.looks(60)
+
+    outcome = await stage.look()
+
+    assert outcome is not None
+    assert outcome.look_again.total_seconds() >= 30
+
+
 async def test_a_script_that_appears_later_starts_the_job() -> None:
     stage = Stage()
     stage.apply(

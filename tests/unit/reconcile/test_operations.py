@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streamjob_operator.flink.models import Failure
 from streamjob_operator.kube import kinds
 from tests.unit.reconcile.driver import NAME, NAMESPACE, SQL, Stage, flink_job_id, paused, running
 
@@ -249,10 +250,7 @@ async def test_a_deleted_resource_is_settled_only_when_nothing_is_left() -> None
     stage = await running()
     stage.delete()
 
-    outcome = await stage.look()
-    while outcome is None or not outcome.settled:
-        assert stage.kube.objects
-        outcome = await stage.look()
+    await _settled(stage)
 
     left = {kind for kind, *_ in stage.kube.objects}
     assert left == {
@@ -282,3 +280,39 @@ async def test_a_resource_that_is_gone_is_no_error() -> None:
     stage.kube.vanish(kinds.STREAM_JOB, NAMESPACE, NAME)
 
     assert await stage.look() is None
+
+
+async def test_a_deletion_may_take_one_last_snapshot() -> None:
+    stage = await running(deletion={"snapshot": True})
+    stage.delete()
+
+    await _settled(stage)
+
+    (snapshot,) = stage.status.snapshots
+    assert snapshot.origin == "Deletion"
+    assert snapshot.path in stage.flink.files
+    assert len(stage.triggers) == 1
+
+
+@pytest.mark.parametrize("how", ["fails", "takes-for-ever"])
+async def test_a_last_snapshot_never_holds_the_deletion_up_for_long(how: str) -> None:
+    stage = await running(deletion={"snapshot": True})
+    if how == "fails":
+        stage.job.savepoints_fail = Failure("disk is full")
+    else:
+        stage.job.savepoints_wait = True
+    before = stage.clock.now()
+    stage.delete()
+
+    await _settled(stage)
+
+    assert (stage.clock.now() - before).total_seconds() < 120
+
+
+async def _settled(stage: Stage) -> None:
+    outcome = await stage.look()
+    for _ in range(300):
+        if outcome is not None and outcome.settled:
+            return
+        outcome = await stage.look()
+    raise AssertionError(stage.told())

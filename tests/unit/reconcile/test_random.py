@@ -74,6 +74,9 @@ class Unruly(Stage):
         self.dice.choice(programs)(job)
 
     def checkpoint(self) -> None:
+        if not self.kubelet.node_answers:
+            # Nobody can know what pods that should have ended still do on a lost node.
+            return
         for job in self.flink.alive:
             if job.state == "RUNNING" and not job.savepoints_wait:
                 job.checkpoint()
@@ -118,6 +121,9 @@ class Unruly(Stage):
         self.kubelet.node_answers = not self.kubelet.node_answers
 
     def pod(self) -> None:
+        if self.flink.unreachable:
+            # Nobody could know then what the lost JobManager had been told of its job.
+            return
         for pod in self.kube.select(kinds.POD, NAMESPACE, "streamjob.dev/job"):
             self.kube.vanish(kinds.POD, NAMESPACE, pod["metadata"]["name"])
 
@@ -150,8 +156,8 @@ class Unruly(Stage):
         for job in self.flink.alive:
             job.savepoints_fail = None
             job.complete_savepoints()
-            if not job.is_over:
-                self.run_at_once(job)
+            if job.submitted and not job.is_over:
+                job.run()
 
     # What holds at all times.
 
@@ -181,12 +187,10 @@ class Unruly(Stage):
         for job in self.flink.jobs_by_address.values():
             if job in self.begun or not job.begun:
                 continue
-            newest = None
+            allowed: list[str | None] = [None]
             for before in self.begun:
-                newest = before.saved[-1] if before.saved else before.restored_path
-            if self.afresh and job.restored_path is None:
-                newest = None
-            assert job.restored_path == newest
+                allowed = before.since_last_commit() or [before.restored_path]
+            assert job.restored_path in allowed or (self.afresh and job.restored_path is None)
             self.begun.append(job)
             self.afresh = False
 

@@ -172,6 +172,31 @@ async def test_an_upgrade_whose_snapshot_fails_leaves_the_job_running() -> None:
     assert stage.conditions == {"Ready": False, "Stalled": True, "LastOperationSucceeded": False}
 
 
+async def test_an_upgrade_whose_first_snapshot_failed_still_starts_the_new_spec() -> None:
+    stage = await running()
+    stage.job.savepoints_fail = Failure("disk is full")
+    stage.edit(parallelism=3)
+    await stage.until(lambda it: it.warning == "UpgradeFailed")
+    stage.job.savepoints_fail = None
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run, stage.warning) == ("Running", 2, None)
+    assert _taskmanagers(stage) == 3
+
+
+async def test_an_upgrade_of_a_job_that_keeps_restarting_goes_on_from_its_checkpoint() -> None:
+    stage = await running()
+    stage.job.restart("source lost")
+    stage.edit(parallelism=2)
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run) == ("Running", 2)
+    assert stage.job.restored_path == stage.job_of(1).checkpoints[-1].path
+    assert stage.triggers == set()
+
+
 async def test_a_new_restart_nonce_restarts_from_a_snapshot() -> None:
     stage = await running()
     stage.edit(restartNonce="1")
@@ -253,6 +278,27 @@ async def test_a_snapshot_on_demand_lets_the_job_run_on() -> None:
     assert snapshot.origin == "Manual"
     assert (stage.status.run, stage.job.state) == (1, "RUNNING")
     assert stage.events[-2:] == ["TakingSnapshot", "SnapshotTaken"]
+    assert len(stage.triggers) == 1
+
+
+async def test_while_a_snapshot_is_taken_the_state_is_what_the_job_does() -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.edit(snapshotNonce="1")
+    await stage.looks(2)
+    stage.flink.unreachable = True
+    await stage.looks(2)
+    assert stage.status.state == "Unknown"
+    stage.flink.unreachable = False
+    stage.job.restart("source lost")
+    await stage.looks(2)
+    assert stage.status.state == "Operating"
+
+    stage.job.run()
+    stage.job.complete_savepoints()
+    await stage.settle()
+
+    assert stage.status.state == "Running"
     assert len(stage.triggers) == 1
 
 
