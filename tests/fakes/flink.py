@@ -140,8 +140,8 @@ class FakeJob:
     def since_last_commit(self) -> list[str]:
         """The newest checkpoint, or the savepoint that ended the job, and what is newer.
 
-        Savepoints that the job outlives commit nothing in its sinks: to go on from the checkpoint before
-        them is right too.
+        Savepoints that the job outlives commit nothing in its sinks: to go on from the checkpoint
+        before them is right too.
         """
         commits = {made.path for made in self.checkpoints}
         commits |= {each.path for each in self.savepoints.values() if each.stops_job}

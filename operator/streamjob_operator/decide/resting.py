@@ -21,9 +21,8 @@ from streamjob_operator.decide.running import (
 from streamjob_operator.decide.transitions import begin_start
 from streamjob_operator.decide.view import SOON, View, changed, leftovers, without_failure
 
-
 _STAY_TOLD: Final = frozenset({OperationType.PAUSE, OperationType.SNAPSHOT})
-"""What failed to start is forgotten once nobody wants it to run any more; these failures are not."""
+"""A failed start is forgotten once nobody wants the job to run any more; these are not."""
 
 
 def resting(view: View) -> Plan:

@@ -28,6 +28,7 @@ def build_registry(jobs: Jobs) -> kopf.OperatorRegistry:
         *resource,
         registry=registry,
         cancellation_polling=2,
+        cancellation_backoff=5,
         cancellation_timeout=10,
         initial_delay=_first_look,
     )

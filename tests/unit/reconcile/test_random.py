@@ -1,7 +1,7 @@
 """Users, Flink, nodes, the API server and the operator itself do things at random.
 
-Whatever they do: the state never lies, state is neither lost nor taken up twice, two runs never meet,
-and when all is well again the job comes to rest.
+Whatever they do: the status never lies, state is neither lost nor taken up twice, two runs never
+meet, and when all is well again the job comes to rest. `SEEDS_FROM` and `SEEDS_TO` choose the runs.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Unruly(Stage):
                 continue
             allowed: list[str | None] = [None]
             for before in self.begun:
-                allowed = before.since_last_commit() or [before.restored_path]
+                allowed = [*before.since_last_commit()] or [before.restored_path]
             assert job.restored_path in allowed or (self.afresh and job.restored_path is None)
             self.begun.append(job)
             self.afresh = False
