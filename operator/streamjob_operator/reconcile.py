@@ -19,6 +19,7 @@ from streamjob_operator.decide.plan import Event
 from streamjob_operator.errors import (
     FlinkRejected,
     FlinkUnreachable,
+    InvalidSpec,
     KubernetesError,
     Rejected,
 )
@@ -77,7 +78,7 @@ async def _carry_out(world: World, job: JobRef, plan: Plan, memory: Memory) -> N
         memory.children = None
         try:
             await act(world, job, action)
-        except (Rejected, FlinkRejected) as refusal:
+        except (InvalidSpec, Rejected, FlinkRejected) as refusal:
             log.warning("%s/%s: refused: %s", job.namespace, job.name, refusal)
             memory.trouble = str(refusal)
             return

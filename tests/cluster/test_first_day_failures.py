@@ -15,7 +15,7 @@ SINK = "CREATE TABLE s (id BIGINT) WITH ('connector' = 'blackhole');\n"
 
 
 def sql(script: str, **more: Any) -> dict[str, Any]:
-    return {"sql": {"script": script}, "start": {"timeout": "120s"}, **more}
+    return {"sql": {"script": script}, "start": {"timeout": "300s"}, **more}
 
 
 def jar_of(uri: str = "local:///data/jars/numbered-records.jar", **more: Any) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def test_the_run_is_stopped_with_the_root_cause_and_a_remedy(
 ) -> None:
     reason, cause, remedy = WORDS[name]
     job = failures[name]
-    job.warned(reason, seconds=400)
+    job.warned(reason, seconds=500)
     status = job.settled("Stopped")
     warning = status["warning"]
     assert warning["reason"] == reason

@@ -294,7 +294,6 @@ class FakeFlink(FlinkClient):
         trigger_id: str,
         target_dir: str,
         format: str,  # noqa: A002, ARG002
-        drain: bool = False,  # noqa: ARG002
     ) -> None:
         with self._call("stop_with_savepoint", trigger_id):
             self._job(address, job_id).take(trigger_id, target_dir, stops_job=True)

@@ -66,15 +66,10 @@ class FakeKube(KubeClient):
         with self._calls.call("kube", "delete", f"{kind.name} {name}"):
             self.remove(kind, namespace, name)
 
-    async def delete_all(
-        self, kind: Kind, namespace: str, labels: str, *, grace_seconds: int | None = None
-    ) -> None:
+    async def delete_all(self, kind: Kind, namespace: str, labels: str) -> None:
         with self._calls.call("kube", "delete_all", kind.name):
             for body in self.select(kind, namespace, labels):
-                if grace_seconds == 0:
-                    self.vanish(kind, namespace, body["metadata"]["name"])
-                else:
-                    self.remove(kind, namespace, body["metadata"]["name"])
+                self.remove(kind, namespace, body["metadata"]["name"])
 
     async def create(self, body: Body) -> None:
         with self._calls.call("kube", "create", f"{body['kind']} {body.get('reason', '')}"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from streamjob_operator.api import constants
-from streamjob_operator.api.run import high_availability_config_maps, job_id_of
+from streamjob_operator.api.run import flink_job_id_of, job_id_of
 from streamjob_operator.errors import KubernetesError
 from streamjob_operator.kube import kinds
 from streamjob_operator.kube.kinds import Kind
@@ -183,12 +183,15 @@ class Kubelet:
         if owner is None:
             return
         run = int(meta["labels"][constants.LABEL_RUN])
+        cluster = f"{job_id_of(owner)}-{run}"
         labels = {
-            "app": f"{job_id_of(owner)}-{run}",
+            "app": cluster,
             "configmap-type": "high-availability",
             "type": "flink-native-kubernetes",
         }
-        for name in high_availability_config_maps(owner, run):
+        # As Flink's KubernetesHaServices names them.
+        for part in ("cluster", flink_job_id_of(owner, run)):
+            name = f"{cluster}-{part}-config-map"
             about = {"name": name, "namespace": meta["namespace"], "labels": labels}
             await self.host.make({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about})
 

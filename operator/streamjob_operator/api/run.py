@@ -164,17 +164,6 @@ def account_name(name: str) -> str:
     return f"{name}-flink"
 
 
-def high_availability_config_maps(uid: str, run: int) -> tuple[str, str]:
-    """The ConfigMaps that Flink's HA makes for a run; nobody owns them, so the operator removes
-    them.
-
-    Names as of Flink's KubernetesHaServices: `<cluster-id>-cluster-config-map`, `<cluster-id>-<job
-    id>-config-map`.
-    """
-    cluster = f"{job_id_of(uid)}-{run}"
-    return (f"{cluster}-cluster-config-map", f"{cluster}-{flink_job_id_of(uid, run)}-config-map")
-
-
 def savepoint_dir(storage_dir: str, trigger_id: str) -> str:
     """The directory of one savepoint request: whatever lies in it came of that request."""
     return f"{storage_dir}/savepoints/svp-{trigger_id[:12]}"

@@ -1,4 +1,4 @@
-"""What every object of a job carries: names, labels, its owner and a hash of what was built."""
+"""What every object of a job carries: names, labels and its owner."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from streamjob_operator.api.constants import (
     API_VERSION,
-    GROUP,
     KIND,
     LABEL_COMPONENT,
     LABEL_JOB,
@@ -19,10 +18,6 @@ from streamjob_operator.api.constants import (
 from streamjob_operator.api.run import JobRef
 
 MANAGED_BY: Final = "streamjob-operator"
-
-BODY_HASH: Final = f"{GROUP}/body-hash"
-"""Annotation: a hash of the object as it was built, to see without a comparison whether it is still
-wanted so."""
 
 
 def owner_reference(job: JobRef) -> dict[str, Any]:
@@ -64,10 +59,3 @@ def content_hash(value: Any) -> str:
     """SHA-256 of a JSON value, the same for equal values: 64 hex digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def with_body_hash(body: dict[str, Any]) -> dict[str, Any]:
-    """The object with a hash of itself in its annotations."""
-    own = body["metadata"]
-    annotations = own.get("annotations", {}) | {BODY_HASH: content_hash(body)}
-    return body | {"metadata": own | {"annotations": annotations}}

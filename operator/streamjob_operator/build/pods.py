@@ -162,17 +162,8 @@ def _pod_template(
     template: dict[str, Any] = _default_template()
     for layer in (record.spec.pod_template, own_template):
         template = strategic_merge(template, layer or {})
-    container = container | _environment_sources(record, template)
     owned = _owned_template(record, component, size, container)
     return strategic_merge(_without_owned(template, owned), owned)
-
-
-def _environment_sources(record: RunRecord, template: Mapping[str, Any]) -> dict[str, Any]:
-    """The Secret of a SQL script behind the user's own sources: of equal names the last counts."""
-    if record.spec.sql is None or record.spec.sql.secret_ref is None:
-        return {}
-    secret = {"secretRef": {"name": record.spec.sql.secret_ref.name}}
-    return {"envFrom": [*_main_container(template["spec"]).get("envFrom", ()), secret]}
 
 
 def _default_template() -> dict[str, Any]:

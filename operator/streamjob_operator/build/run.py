@@ -24,7 +24,6 @@ from streamjob_operator.build.metadata import (
     metadata,
     owner_reference,
     run_labels,
-    with_body_hash,
 )
 from streamjob_operator.build.network import network_policy
 from streamjob_operator.build.pods import (
@@ -90,14 +89,13 @@ def run_config_map(record: RunRecord, owner: Mapping[str, Any]) -> dict[str, Any
     name = run_name(record.job.name, record.run)
     labels = run_labels(record.job, record.run)
     about = metadata(name, record.job, labels, owner)
-    body = {
+    return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": about | {"annotations": {DATA_HASH: content_hash(data)}},
         "immutable": True,
         "data": data,
     }
-    return with_body_hash(body)
 
 
 def record_of(config_map: Mapping[str, Any]) -> RunRecord:
@@ -126,9 +124,9 @@ def run_objects(record: RunRecord, owner: Mapping[str, Any]) -> tuple[dict[str, 
     Raises InvalidSpec for pods too small for Flink.
     """
     return (
-        with_body_hash(_service(record, owner)),
-        with_body_hash(taskmanager_deployment(record, owner)),
-        with_body_hash(jobmanager_deployment(record, owner)),
+        _service(record, owner),
+        taskmanager_deployment(record, owner),
+        jobmanager_deployment(record, owner),
     )
 
 
@@ -145,10 +143,10 @@ def job_objects(
     pods may read the metrics port.
     """
     return (
-        with_body_hash(service_account(job, owner)),
-        with_body_hash(role(job, owner)),
-        with_body_hash(role_binding(job, owner)),
-        with_body_hash(network_policy(job, owner, operator_namespace, metrics_namespace)),
+        service_account(job, owner),
+        role(job, owner),
+        role_binding(job, owner),
+        network_policy(job, owner, operator_namespace, metrics_namespace),
     )
 
 

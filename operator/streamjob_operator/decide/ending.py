@@ -15,8 +15,8 @@ from streamjob_operator.decide.plan import (
     Plan,
     RemovePods,
 )
-from streamjob_operator.decide.problems import Problem, backoff_after
-from streamjob_operator.decide.starting import rolls_back
+from streamjob_operator.decide.problems import backoff_after, of_lost_node
+from streamjob_operator.decide.starting import rolls_back, upgrade_given_up
 from streamjob_operator.decide.transitions import DONE, begin_start
 from streamjob_operator.decide.view import (
     AT_ONCE,
@@ -33,8 +33,6 @@ from streamjob_operator.decide.view import (
 
 CANCEL_BOUND: Final = timedelta(seconds=30)
 """Flink's own cancelling is waited for this long (contract, section 2)."""
-POD_OVERDUE: Final = timedelta(seconds=60)
-"""A pod that is still there so long after it should be gone lies on a node that does not answer."""
 
 
 def ending(view: View) -> Plan:
@@ -70,16 +68,10 @@ def _cancel(view: View, operation: Operation) -> Plan | None:
 def _remove(view: View) -> Plan:
     """The pods go; until they are gone the job counts as ending, and no other run starts."""
     status = close_run(view.status, view.now)
-    for pod in view.seen.pods:
-        if pod.deleting_since is not None and view.now - pod.deleting_since > POD_OVERDUE:
-            problem = Problem(
-                f"pod {pod.name} was told to end at {pod.deleting_since:%H:%M:%S} UTC and is "
-                f"still there: its node {pod.node} may be lost",
-                "bring the node back, or delete the Node object or the pod by force "
-                "once you know that nothing runs there any more",
-            )
-            status = in_operation(status, message=problem.message)
-            return Plan(advise(view, status, "NodeLost", problem), look_again=SOON)
+    lost = of_lost_node(view.seen.pods, view.now)
+    if lost is not None:
+        status = in_operation(status, message=lost.message)
+        return Plan(advise(view, status, "NodeLost", lost), look_again=SOON)
     status = in_operation(status, message="the run's pods are ending")
     going = all(pod.deleting_since is not None for pod in view.seen.pods)
     holds = any(run.holds_pods for run in view.seen.runs.values())
@@ -124,6 +116,10 @@ def _next_spec(view: View) -> RunSpec | None:
     number = view.status.run
     if operation is not None and rolls_back(view):
         wanted, number = None, operation.previous_run
+    elif (
+        operation is not None and operation.type is OperationType.RECOVER and upgrade_given_up(view)
+    ):
+        wanted = None
     if wanted is not None:
         return wanted
     run = view.seen.runs.get(number or 0)

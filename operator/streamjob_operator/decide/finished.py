@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
 from streamjob_operator.api.status import (
     Operation,
     OperationType,
@@ -24,6 +27,9 @@ from streamjob_operator.decide.view import (
     without_failure,
 )
 from streamjob_operator.flink.models import Failure
+
+NAMELESS_BEFORE_LOST: Final = timedelta(seconds=60)
+"""A JobManager that took over names a job that still runs well before this."""
 
 
 def _with_operation(view: View, status: StreamJobStatus, kind: OperationType) -> StreamJobStatus:
@@ -56,14 +62,42 @@ def job_cancelled(view: View) -> Plan:
     return begin_ending(view, status, State.STOPPED, problem.message, failure_event(status))
 
 
+def job_lost(view: View, what: str) -> Plan:
+    """The job has ended, and nobody can say any more which state of it is the newest.
+
+    An older one would double what the sinks have committed since, and none at all would start it
+    empty: so nothing is started by itself, and the user is told where to look.
+    """
+    record, operation = view.seen.record, view.operation
+    place = record.storage_dir if record is not None else "the job's storage"
+    if record is not None:
+        place = f"{record.checkpoint_dir}/{record.flink_job_id}"
+    if operation is not None and operation.target_dir is not None:
+        place = f"{operation.target_dir}, else in {place}"
+    problem = Problem(
+        f"{what}; its JobManager was replaced meanwhile and no longer knows the newest state",
+        f"look for the newest state in {place}, set spec.restore.snapshot to it and "
+        "desiredState to Running; or set Stopped and then Running to start afresh",
+        heals=False,
+    )
+    pauses = operation is not None and operation.type is OperationType.PAUSE
+    kind, reason = (OperationType.PAUSE, "") if pauses else (OperationType.RECOVER, "JobFailed")
+    status = _with_operation(view, view.status, OperationType.RECOVER)
+    status = note_failure(view, status, kind, problem, reason)
+    status = changed(status, ended=True)
+    return begin_ending(view, status, State.STOPPED, what, failure_event(status))
+
+
 def job_failed(view: View) -> Plan:
     """Flink gave the job up: start it again from its newest state while attempts last."""
     failure = view.seen.flink.failure or Failure("Flink gives no cause")
     problem = problems.of_failure(failure)
     status = view.status
     job = view.seen.flink.job
-    if view.seen.flink.checkpoints is None and job is not None and job.tasks_total:
-        return Plan(status, look_again=SOON)
+    if view.seen.flink.checkpoints is None:
+        if job is not None and job.tasks_total:
+            return Plan(status, look_again=SOON)
+        return job_lost(view, f"the job failed: {problem.message}")
     newest = newest_state(view)
     if newest is not None:
         status = keep_snapshot(status, newest)

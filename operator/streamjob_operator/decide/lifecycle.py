@@ -72,11 +72,22 @@ def _prepared(seen: Observed) -> Observed:
             conditions=status.conditions,
         )
     retry = status.retry
-    if retry is not None and retry.generation != seen.generation and _drops_failure(seen):
+    if (
+        retry is not None
+        and _drops_failure(seen)
+        and (
+            retry.generation != seen.generation
+            or (
+                retry.operation is OperationType.PAUSE
+                and seen.wish is Wish.RUNNING
+                and status.state is State.RUNNING
+            )
+        )
+    ):
         status = changed(status, retry=None, warning=None)
     return replace(seen, status=status)
 
 
 def _drops_failure(seen: Observed) -> bool:
     """The failure belongs to an older wish; while its operation is still ending it has to stay."""
-    return seen.status.operation is None
+    return seen.status.operation is None and not seen.status.ended

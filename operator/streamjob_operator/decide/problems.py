@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from streamjob_operator.decide.observed import PodSeen
@@ -14,6 +15,8 @@ from streamjob_operator.flink.remedies import remedy_for
 BACKOFF: Final = timedelta(seconds=10)
 """Before the second attempt; doubled for each further one."""
 LONGEST_BACKOFF: Final = timedelta(minutes=5)
+POD_OVERDUE: Final = timedelta(seconds=60)
+"""A pod that is still there so long after it should be gone lies on a node that does not answer."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,23 @@ def of_waiting(pod: PodSeen) -> Problem | None:
             f"pod {pod.name} can't be made ({pod.waiting_reason}): {pod.waiting_message}",
             "check the Secrets, ConfigMaps and volumes that spec.podTemplate names",
         )
-    if not pod.running and pod.waiting_reason in {"", "ContainerCreating", "PodInitializing"}:
+    coming = pod.waiting_reason in {"", "ContainerCreating", "PodInitializing"}
+    if not pod.running and pod.last_end is None and coming:
         return Problem(
             f"pod {pod.name} is not running yet",
             "kubectl describe pod shows its events: volumes and images are the usual reasons",
         )
+    return None
+
+
+def of_lost_node(pods: Iterable[PodSeen], now: datetime) -> Problem | None:
+    """A pod that was told to end and has not: its node does not answer."""
+    for pod in pods:
+        if pod.deleting_since is not None and now - pod.deleting_since > POD_OVERDUE:
+            return Problem(
+                f"pod {pod.name} was told to end at {pod.deleting_since:%H:%M:%S} UTC and is "
+                f"still there: its node {pod.node} may be lost",
+                "bring the node back, or delete the Node object or the pod by force "
+                "once you know that nothing runs there any more",
+            )
     return None

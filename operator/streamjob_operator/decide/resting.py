@@ -51,7 +51,9 @@ def _start(view: View, status: StreamJobStatus) -> Plan | None:
     """Run or Resume, unless the last attempt failed and nothing has changed since."""
     if view.seen.run_spec is None:
         return None
-    asked_anew = view.restart_wished
+    wanted = view.seen.spec.restore.snapshot
+    chosen_anew = bool(wanted) and wanted != (status.observed_restore or "")
+    asked_anew = view.restart_wished or (chosen_anew and bool(status.ended))
     if status.ended and not asked_anew:
         return None
     if not asked_anew and not _due(view):
@@ -65,7 +67,7 @@ def _start(view: View, status: StreamJobStatus) -> Plan | None:
         if view.seen.spec.start_from is not None and status.state is not State.PAUSED:
             text = "spec.startFrom is not read: the run starts from spec.restore.snapshot"
             events = (Event("Normal", "StartFromIgnored", text),)
-    elif status.ended or (asked_anew and view.stateless):
+    elif (status.ended and view.status.retry is None) or (asked_anew and view.stateless):
         status = changed(status, snapshot=None)
     kind = OperationType.RESUME if status.snapshot else OperationType.RUN
     if chosen is not None and view.status.state is not State.PAUSED:

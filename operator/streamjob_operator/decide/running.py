@@ -15,7 +15,13 @@ from streamjob_operator.api.status import (
     State,
     StreamJobStatus,
 )
-from streamjob_operator.decide.finished import job_cancelled, job_failed, job_finished
+from streamjob_operator.decide.finished import (
+    NAMELESS_BEFORE_LOST,
+    job_cancelled,
+    job_failed,
+    job_finished,
+    job_lost,
+)
 from streamjob_operator.decide.plan import DisposeSnapshot, Event, Plan, StartRun
 from streamjob_operator.decide.problems import Problem, of_container, of_waiting
 from streamjob_operator.decide.transitions import begin_ending, begin_savepoint, failure_event
@@ -25,6 +31,7 @@ from streamjob_operator.decide.view import (
     View,
     changed,
     note_failure,
+    state_of_open_run,
     warn,
 )
 
@@ -64,16 +71,19 @@ def _over(view: View) -> Plan | None:
 def _put_back(view: View) -> Plan | None:
     """Objects of the run are gone that nobody should have removed: make them again as they were."""
     run, record = view.seen.run, view.seen.record
-    if run is not None and run.complete:
+    if run is not None and run.complete and record is not None:
         return None
     if record is None:
+        gone = f"the record of run {view.status.run} (a ConfigMap) is gone"
         problem = Problem(
-            f"the record of run {view.status.run} (a ConfigMap) is gone: it can't be kept up",
-            "set desiredState to Stopped, then start from a snapshot of status.snapshots "
-            "with spec.restore.snapshot",
+            f"{run.record_problem if run and run.record_problem else gone}: "
+            "the job is left as it is, and can't be kept up, paused or upgraded",
+            "put the ConfigMap back as it was; or note status.snapshot, set desiredState to "
+            "Stopped, and start again with spec.restore.snapshot",
             heals=False,
         )
-        return Plan(changed(warn(view, view.status, "RecordLost", problem), state=State.UNKNOWN))
+        status = changed(view.status, state=state_of_open_run(view), operation=None)
+        return Plan(warn(view, status, "RecordLost", problem))
     event = Event("Warning", "PutBack", f"objects of run {record.run} were missing: made again")
     status = changed(view.status, state=State.UNKNOWN)
     return Plan(status, (StartRun(record),), (event,), AT_ONCE)
@@ -84,12 +94,18 @@ def _unknown(view: View) -> Plan | None:
     flink = view.seen.flink
     if flink.reachable and flink.job is not None:
         return None
+    if (
+        flink.reachable
+        and flink.application != "RUNNING"
+        and _unknown_for(view) > NAMELESS_BEFORE_LOST
+    ):
+        return job_lost(view, "the job has ended")
     status = changed(view.status, state=State.UNKNOWN)
     text = flink.problem or "its REST interface does not name the job yet"
     pods = view.seen.jobmanagers
     ended = next((problem for pod in pods if (problem := of_container(pod))), None)
     waiting = next((problem for pod in pods if (problem := of_waiting(pod))), None)
-    if not _is_lost_for_long(view) or status.retry is not None:
+    if _unknown_for(view) <= CONTAINER_GRACE or status.retry is not None:
         return Plan(changed(status, operation=None), look_again=SOON)
     cause = waiting or ended or Problem(f"the JobManager can't be asked: {text}")
     message = f"what the job does is not known: {cause.message}"
@@ -99,13 +115,13 @@ def _unknown(view: View) -> Plan | None:
     return Plan(changed(status, operation=None), (), events, SOON)
 
 
-def _is_lost_for_long(view: View) -> bool:
-    """The state has been Unknown, or anything but Running, for longer than a restart takes."""
+def _unknown_for(view: View) -> timedelta:
+    """Since the job was last seen running, if the state is Unknown now."""
     conditions = {condition.type: condition for condition in view.status.conditions}
     runs = conditions.get(ConditionType.RUNNING)
     if view.status.state is not State.UNKNOWN or runs is None:
-        return False
-    return view.now - runs.last_transition_time > CONTAINER_GRACE
+        return timedelta(0)
+    return view.now - runs.last_transition_time
 
 
 def _disturbed(view: View) -> Plan | None:
@@ -128,6 +144,7 @@ def _disturbed(view: View) -> Plan | None:
     waiting = next((problem for pod in view.seen.pods if (problem := of_waiting(pod))), None)
     overdue = view.now - operation.started_at > timedelta(seconds=30)
     if waiting is not None and overdue and status.retry is None:
+        status = changed(status, warning=view.status.warning)
         status = warn(view, status, "PodsPending", waiting)
     events = (
         ()
@@ -165,7 +182,14 @@ def _with_restart_warning(view: View) -> StreamJobStatus:
 
 QUIET_AFTER_RECENT: Final = timedelta(minutes=10)
 _LIVE_WARNINGS: Final = frozenset(
-    {"JobRestarting", "JobManagerUnavailable", "PodsPending", "CheckpointsFailing", "NodeLost"}
+    {
+        "CheckpointsFailing",
+        "JobManagerUnavailable",
+        "JobRestarting",
+        "NodeLost",
+        "PodsPending",
+        "RecordLost",
+    }
 )
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from streamjob_operator.api.spec import OnPauseFailure
+from streamjob_operator.api.spec import OnPauseFailure, Wish
 from streamjob_operator.api.status import (
     Operation,
     OperationType,
@@ -19,9 +19,15 @@ from streamjob_operator.api.status import (
     StreamJobStatus,
 )
 from streamjob_operator.decide import problems
-from streamjob_operator.decide.finished import job_cancelled, job_failed, job_finished
-from streamjob_operator.decide.plan import Event, Plan, RemoveTaskManagers
-from streamjob_operator.decide.problems import Problem
+from streamjob_operator.decide.finished import (
+    NAMELESS_BEFORE_LOST,
+    job_cancelled,
+    job_failed,
+    job_finished,
+    job_lost,
+)
+from streamjob_operator.decide.plan import Event, Plan, RemoveTaskManagers, StartRun
+from streamjob_operator.decide.problems import Problem, of_container, of_waiting
 from streamjob_operator.decide.transitions import (
     DONE,
     ask_savepoint,
@@ -42,6 +48,7 @@ from streamjob_operator.decide.view import (
     newest_state,
     note_failure,
     state_of_open_run,
+    was_established,
     without_failure,
 )
 from streamjob_operator.flink.models import Failure, SavepointResult
@@ -74,9 +81,12 @@ def _next_step(view: View) -> Plan:
     flink = view.seen.flink
     if not flink.reachable:
         return _unreachable(view, operation)
-    if view.seen.run is not None and not view.seen.run.taskmanagers:
-        return _from_checkpoint(view, operation)
     result = flink.savepoint or SavepointResult(unknown=True)
+    known = flink.checkpoints.savepoint if flink.checkpoints is not None else None
+    if result.unknown and known and operation.target_dir and operation.target_dir in known.path:
+        result = SavepointResult(known.path)
+    if view.seen.run is not None and not view.seen.run.taskmanagers and result.path is None:
+        return _from_checkpoint(view, operation)
     if result.path is not None:
         return _complete(view, operation, result.path)
     if result.failure is not None:
@@ -135,7 +145,7 @@ def _give_up(view: View, operation: Operation, problem: Problem) -> Plan:
     use_checkpoint = view.seen.spec.pause.on_failure is OnPauseFailure.USE_CHECKPOINT
     if operation.type is OperationType.PAUSE and use_checkpoint and newest_state(view):
         return _freeze(view, problem.message)
-    return fail_running(view, operation.type, problem)
+    return fail_running(view, view.status, operation.type, problem)
 
 
 def _freeze(view: View, why: str) -> Plan:
@@ -149,8 +159,12 @@ def _freeze(view: View, why: str) -> Plan:
 def _from_checkpoint(view: View, operation: Operation) -> Plan:
     """The TaskManagers were removed, so what is the newest checkpoint now stays the newest."""
     run = view.status.run or 0
-    if any(pod.run == run and not pod.is_jobmanager for pod in view.seen.pods):
-        return Plan(view.status, look_again=AT_ONCE)
+    mine = [pod for pod in view.seen.pods if pod.run == run and not pod.is_jobmanager]
+    lost = problems.of_lost_node(mine, view.now)
+    if lost is not None:
+        return Plan(advise(view, view.status, "NodeLost", lost), look_again=SOON)
+    if mine:
+        return Plan(view.status, look_again=SOON)
     if view.seen.flink.checkpoints is None:
         return Plan(view.status, look_again=SOON)
     newest = newest_state(view)
@@ -172,6 +186,8 @@ def _job_over(view: View) -> Plan:
             and operation.target_dir in savepoint.path
         ):
             return _complete(view, operation, savepoint.path)
+        if known is None and operation.target_dir is not None:
+            return job_lost(view, "the job ended while a snapshot was being taken")
         return job_finished(view)
     if job.state == "CANCELED":
         return job_cancelled(view)
@@ -197,7 +213,12 @@ def _ask(view: View, operation: Operation) -> Plan:
     if flink.job is not None and flink.job.all_tasks_run:
         status = in_operation(view.status, message="Flink is taking the snapshot")
         return Plan(status, ask_savepoint(view, status), look_again=AT_ONCE)
+    if operation.type is OperationType.PAUSE and view.wish is Wish.RUNNING:
+        status = changed(view.status, state=state_of_open_run(view), operation=None)
+        return Plan(status, look_again=AT_ONCE)
     waited = view.now - operation.started_at
+    if flink.job is None and was_established(view) and waited > NAMELESS_BEFORE_LOST:
+        return job_lost(view, "Flink no longer knows the job, which has ended")
     replaces = operation.type in {OperationType.UPGRADE, OperationType.RESTART}
     if replaces and waited > _RESTARTING_BEFORE_CHECKPOINT and flink.checkpoints is not None:
         return _freeze(view, flink.restarts[0].message if flink.restarts else "tasks do not run")
@@ -232,7 +253,14 @@ def last_snapshot(view: View) -> Plan | None:
         return None if overdue else snapshotting(view)
     tried = any(known.origin is SnapshotOrigin.DELETION for known in view.status.snapshots)
     failed = view.status.retry is not None
-    if operation is not None or tried or failed or job is None or not job.all_tasks_run:
+    if (
+        operation is not None
+        or tried
+        or failed
+        or view.seen.record is None
+        or job is None
+        or not job.all_tasks_run
+    ):
         return None
     text = "one last snapshot before the job is deleted"
     return begin_savepoint(view, view.status, OperationType.SNAPSHOT, SnapshotOrigin.DELETION, text)
@@ -251,6 +279,13 @@ def _unreachable(view: View, operation: Operation) -> Plan:
     """Nothing is known of the snapshot, so nothing is done but to ask again."""
     text = f"Flink can't be asked: {view.seen.flink.problem}"
     status = in_operation(view.status, message=text)
+    run, record = view.seen.run, view.seen.record
+    if record is not None and run is not None and not (run.jobmanager and run.service):
+        return Plan(status, (StartRun(record),), look_again=SOON)
     if view.now - operation.started_at > view.seen.spec.pause.timeout:
-        status = _slow(view, status)
+        found = (of_container(pod) or of_waiting(pod) for pod in view.seen.jobmanagers)
+        cause = next((problem for problem in found if problem is not None), Problem(text))
+        told = f"what came of the snapshot is not known: {cause.message}"
+        problem = Problem(told, cause.remedy)
+        status = advise(view, status, "JobManagerUnavailable", problem)
     return Plan(status, look_again=SOON)

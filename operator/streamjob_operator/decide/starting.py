@@ -5,6 +5,7 @@ Serves Run, Resume, Restart, Recover and the second half of an Upgrade alike.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -78,8 +79,26 @@ def _record_to_make(view: View) -> RunRecord | Problem:
     previous = operation.previous_run if operation is not None and rolls_back(view) else None
     old = view.seen.runs.get(previous) if previous is not None else None
     run_spec = old.record.spec if old is not None and old.record is not None else None
+    before = view.seen.runs.get((view.status.run or 1) - 1)
+    if (
+        run_spec is None
+        and before is not None
+        and before.record is not None
+        and (view.seen.run_spec is None or upgrade_given_up(view))
+    ):
+        run_spec = before.record.spec
     wanted = run_spec or view.seen.run_spec
     return record_of_next_run(view, view.status, wanted, view.status.run or 1)
+
+
+def upgrade_given_up(view: View) -> bool:
+    """An Upgrade has failed for good, so the declared spec is not the one to run."""
+    retry = view.status.retry
+    return (
+        retry is not None
+        and retry.operation is OperationType.UPGRADE
+        and retry.next_attempt_at is None
+    )
 
 
 def rolls_back(view: View) -> bool:
@@ -177,7 +196,8 @@ def _started(view: View) -> Plan:
     if rolls_back(view):
         text = f"run {status.run} goes on with the previous spec from {status.started_from}"
         return Plan(status, (), (Event("Normal", "RolledBack", text),), AT_ONCE)
-    status = without_failure(status)
+    if kind is not OperationType.RECOVER or not upgrade_given_up(view):
+        status = without_failure(status)
     if kind is not OperationType.RECOVER:
         status = changed(status, recoveries=None)
     text = f"run {status.run} is running, started from {status.started_from}"
@@ -192,7 +212,7 @@ def _abandoned(view: View) -> Plan | None:
     if view.wish is Wish.PAUSED:
         then = State.PAUSED if view.status.snapshot else State.STOPPED
         return begin_ending(view, view.status, then, "cancelled: the wish is Paused now")
-    if view.edited and not rolls_back(view) and view.seen.run_spec is not None:
+    if view.edited and not upgrade_given_up(view) and view.seen.run_spec is not None:
         return begin_ending(
             view, view.status, State.RUNNING, "starting anew: the spec was edited meanwhile"
         )
@@ -205,6 +225,9 @@ def start_failed(view: View, problem: Problem) -> Plan:
     assert operation is not None  # noqa: S101 - a start is under way
     kind = operation.type
     status = view.status
+    known = status.flink
+    if not view.seen.flink.reachable and known is not None and known.job_state is not None:
+        problem = replace(problem, heals=False)
     if has_checkpoint_of_its_own(view):
         newest = newest_state(view)
         if newest is not None:

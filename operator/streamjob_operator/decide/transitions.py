@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from streamjob_operator.api.run import RunSpec, savepoint_dir, trigger_id_of
@@ -128,7 +128,7 @@ def begin_savepoint(
             "let it finish, or set desiredState to Stopped",
             heals=False,
         )
-        return fail_running(view, kind, problem, f"{kind}Unsupported")
+        return fail_running(view, status, kind, problem, f"{kind}Unsupported")
     trigger = trigger_id_of(view.seen.job.uid, record.run, view.now.isoformat())
     operation = Operation(
         type=kind,
@@ -207,9 +207,15 @@ def begin_stop(view: View, message: str) -> Plan:
     return Plan(status, (), (Event("Normal", "Stopping", message + overtaken),), timedelta(0))
 
 
-def fail_running(view: View, kind: OperationType, problem: Problem, reason: str = "") -> Plan:
+def fail_running(
+    view: View,
+    status: StreamJobStatus,
+    kind: OperationType,
+    problem: Problem,
+    reason: str = "",
+) -> Plan:
     """The operation failed and the job runs on."""
-    status = note_failure(view, view.status, kind, problem, reason)
+    status = note_failure(view, status, kind, problem, reason)
     status = changed(status, state=state_of_open_run(view), operation=None)
     event = _warning_event(reason or f"{kind}Failed", problem.message, problem.remedy)
     return Plan(status, (), (event,), SOON)
@@ -236,6 +242,13 @@ def snapshot_taken(view: View, path: str) -> Snapshot:
         id=name,
         path=path,
         origin=operation.origin or SnapshotOrigin.MANUAL,
-        taken_at=view.now,
+        taken_at=_taken_at(view, path, operation),
         flink_version=record.spec.flink_version if record else None,
     )
+
+
+def _taken_at(view: View, path: str, operation: Operation) -> datetime:
+    """Flink's word; else a time that is surely not later, so no newer checkpoint is passed over."""
+    known = view.seen.flink.checkpoints
+    told = known.savepoint if known is not None else None
+    return told.taken_at if told is not None and told.path == path else operation.started_at

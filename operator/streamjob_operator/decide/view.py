@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -29,9 +30,10 @@ from streamjob_operator.decide.plan import RemoveLeftovers
 from streamjob_operator.decide.problems import Problem, backoff_after
 from streamjob_operator.decide.resolve import new_record
 from streamjob_operator.errors import InvalidSpec
-from streamjob_operator.flink.models import Checkpoints
+from streamjob_operator.flink.models import Checkpoint, Checkpoints
 from streamjob_operator.settings import Settings
 
+_SLASHES: Final = re.compile(r":/+")
 AT_ONCE: Final = timedelta(milliseconds=200)
 SOON: Final = timedelta(seconds=1)
 QUIET: Final = timedelta(seconds=10)
@@ -127,7 +129,7 @@ def close_run(status: StreamJobStatus, now: datetime) -> StreamJobStatus:
 def keep_snapshot(status: StreamJobStatus, snapshot: Snapshot) -> StreamJobStatus:
     """The snapshot becomes the one to go on from, and the newest of the list."""
     others = tuple(old for old in status.snapshots if old.path != snapshot.path)
-    return changed(status, snapshot=snapshot, snapshots=(snapshot, *others)[:KEPT_IN_STATUS])
+    return changed(status, snapshot=snapshot, snapshots=(snapshot, *others)[: KEPT_IN_STATUS + 1])
 
 
 def newest_state(view: View) -> Snapshot | None:
@@ -135,10 +137,14 @@ def newest_state(view: View) -> Snapshot | None:
     since.
     """
     checkpoints: Checkpoints | None = view.seen.flink.checkpoints
-    if checkpoints is None or checkpoints.newest is None:
-        return view.status.snapshot
     kept = view.status.snapshot
-    newest = checkpoints.newest
+    newest = checkpoints.newest if checkpoints is not None else None
+    restored = checkpoints.restored_path if checkpoints is not None else None
+    if newest is None and restored is not None and has_checkpoint_of_its_own(view):
+        # A JobManager that took over has no statistics yet, but knows what it went on from.
+        newest = Checkpoint(restored, view.now)
+    if newest is None:
+        return kept
     if kept is not None and kept.taken_at >= newest.taken_at:
         return kept
     name = newest.path.rstrip("/").rsplit("/", 1)[-1]
@@ -154,17 +160,31 @@ def newest_state(view: View) -> Snapshot | None:
 def has_checkpoint_of_its_own(view: View) -> bool:
     """The current run completed a checkpoint, so its sinks may have committed."""
     checkpoints = view.seen.flink.checkpoints
-    return checkpoints is not None and checkpoints.completed > 0
+    if checkpoints is None:
+        return False
+    record, restored = view.seen.record, checkpoints.restored_path
+    begun = record.restore_path if record is not None else None
+    went_on = restored is not None and not (begun and _same_place(restored, begun))
+    return checkpoints.completed > 0 or went_on
+
+
+def _same_place(one: str, other: str) -> bool:
+    """The same path, whether it is written `file:/data` or `file:///data`."""
+    return _SLASHES.sub(":/", one).rstrip("/") == _SLASHES.sub(":/", other).rstrip("/")
+
+
+def was_established(view: View) -> bool:
+    """Flink has shown the job of the current run before."""
+    flink = view.status.flink
+    return flink is not None and flink.job_state is not None
 
 
 def may_have_checkpoints(view: View) -> bool:
     """The current run completed a checkpoint, or can't be asked now whether it did."""
     if view.seen.flink.checkpoints is not None:
         return has_checkpoint_of_its_own(view)
-    known = view.status.flink
-    was_there = known is not None and known.job_state is not None
     is_there = any(pod.running for pod in view.seen.jobmanagers)
-    return was_there or (is_there and not view.seen.flink.reachable)
+    return was_established(view) or (is_there and not view.seen.flink.reachable)
 
 
 def record_of_next_run(

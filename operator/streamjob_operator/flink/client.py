@@ -39,7 +39,6 @@ class FlinkClient(Protocol):
         trigger_id: str,
         target_dir: str,
         format: str,  # noqa: A002 - Flink's word
-        drain: bool = False,
     ) -> None:
         """Ask for a savepoint and the job's end.
 

@@ -27,6 +27,8 @@ class JobOverview:
     @property
     def all_tasks_run(self) -> bool:
         """Every task runs or has finished, and at least one runs."""
+        if self.job_type == "BATCH":
+            return self.state == "RUNNING" and self.tasks_running > 0
         return (
             self.state == "RUNNING"
             and self.tasks_running > 0

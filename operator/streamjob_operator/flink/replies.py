@@ -172,7 +172,6 @@ class FailureCause(Reply):
     model_config = ConfigDict(alias_generator=_hyphens)
 
     stack_trace: str = ""
-    class_name: str = Field(default="", alias="class")
 
 
 class AsyncOperation(Reply):

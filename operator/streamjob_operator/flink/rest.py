@@ -98,14 +98,13 @@ class FlinkRest(FlinkClient):
         trigger_id: str,
         target_dir: str,
         format: str,  # noqa: A002
-        drain: bool = False,
     ) -> None:
         """POST /jobs/:id/stop."""
         body = {
             "triggerId": trigger_id,
             "targetDirectory": target_dir,
             "formatType": format.upper(),
-            "drain": drain,
+            "drain": False,
         }
         await self._transport.ask(TriggerReply, address, f"/jobs/{job_id}/stop", "POST", body)
 

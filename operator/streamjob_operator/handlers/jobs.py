@@ -21,6 +21,8 @@ from streamjob_operator.world import World
 log = logging.getLogger(__name__)
 
 _Key = tuple[str, str]
+_AFTER_CONFLICT_SECONDS = 0.05
+"""Somebody wrote in between: look again, but do not race them."""
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Jobs:
                 try:
                     outcome = await self.look(namespace, name)
                 except Conflict:
+                    await asyncio.sleep(_AFTER_CONFLICT_SECONDS)
                     continue
                 except StreamJobError as error:
                     wait = backoff.next()
@@ -92,6 +95,7 @@ class Jobs:
             try:
                 outcome = await self.look(namespace, name)
             except Conflict:
+                await asyncio.sleep(_AFTER_CONFLICT_SECONDS)
                 continue
             except StreamJobError as error:
                 log.warning("%s/%s: %s", namespace, name, error)

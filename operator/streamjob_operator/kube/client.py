@@ -52,9 +52,7 @@ class KubeClient(Protocol):
         """Remove one object; no error when it is gone already."""
         ...
 
-    async def delete_all(
-        self, kind: Kind, namespace: str, labels: str, *, grace_seconds: int | None = None
-    ) -> None:
+    async def delete_all(self, kind: Kind, namespace: str, labels: str) -> None:
         """Remove all objects that carry the labels, and what they own."""
         ...
 
@@ -117,12 +115,8 @@ class AioKubeClient(KubeClient):
         except NotFound:
             return
 
-    async def delete_all(
-        self, kind: Kind, namespace: str, labels: str, *, grace_seconds: int | None = None
-    ) -> None:
-        options: Body = {"propagationPolicy": "Background"}
-        if grace_seconds is not None:
-            options["gracePeriodSeconds"] = grace_seconds
+    async def delete_all(self, kind: Kind, namespace: str, labels: str) -> None:
+        options = {"propagationPolicy": "Background"}
         await self._call(
             "DELETE", kind.path(namespace), query=[("labelSelector", labels)], body=options
         )

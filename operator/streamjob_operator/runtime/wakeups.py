@@ -8,23 +8,25 @@ from contextlib import contextmanager
 
 
 class Wakeups:
-    """One event per job that has a loop."""
+    """The events of the loops that run; a resource made again may have two for a moment."""
 
     def __init__(self) -> None:
-        self._events: dict[tuple[str, str], asyncio.Event] = {}
+        self._events: dict[tuple[str, str], set[asyncio.Event]] = {}
 
     @contextmanager
     def subscribe(self, namespace: str, name: str) -> Iterator[asyncio.Event]:
         """The event that wakes the job's loop, for as long as the loop runs."""
-        event = self._events.setdefault((namespace, name), asyncio.Event())
+        event = asyncio.Event()
+        key = (namespace, name)
+        self._events.setdefault(key, set()).add(event)
         try:
             yield event
         finally:
-            if self._events.get((namespace, name)) is event:
-                del self._events[namespace, name]
+            self._events[key].discard(event)
+            if not self._events[key]:
+                del self._events[key]
 
     def wake(self, namespace: str, name: str) -> None:
         """Wake the job's loop, if there is one."""
-        event = self._events.get((namespace, name))
-        if event is not None:
+        for event in self._events.get((namespace, name), ()):
             event.set()

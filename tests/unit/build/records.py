@@ -8,7 +8,6 @@ from typing import Any
 from streamjob_operator.api.run import JobRef, RunRecord, RunSpec
 from streamjob_operator.api.spec import (
     Jar,
-    NameRef,
     Resources,
     ResourcesSpec,
     Sql,
@@ -75,7 +74,7 @@ def jar_restored() -> RunRecord:
 def sql_pod_templates() -> RunRecord:
     """Templates for both, for one each, and some that try to take what is the operator's."""
     spec = RunSpec(
-        sql=Sql(secret_ref=NameRef(name="kafka")),
+        sql=Sql(),
         script=SCRIPT,
         pod_template={
             "metadata": {
