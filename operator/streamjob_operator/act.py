@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from streamjob_operator.api import constants
 from streamjob_operator.api.run import JobRef, RunRecord, flink_job_id_of
-from streamjob_operator.build.metadata import owner_reference
-from streamjob_operator.build.run import job_objects, run_config_map, run_objects
+from streamjob_operator.builders.metadata import owner_reference
+from streamjob_operator.builders.run import job_objects, run_config_map, run_objects
 from streamjob_operator.decide.plan import (
     Action,
     CancelJob,
@@ -21,6 +21,8 @@ from streamjob_operator.decide.plan import (
 from streamjob_operator.kube import kinds
 from streamjob_operator.world import World
 
+GRACE_SECONDS = 1
+"""What was to be saved is saved when pods are removed; Flink alone may take seconds to end."""
 LONGEST_EVENT = 1024
 """Characters of an event's message that the API server takes."""
 
@@ -108,5 +110,6 @@ async def _ask_savepoint(
 
 async def _remove_pods(world: World, job: JobRef, selector: str) -> None:
     """From the top down, so that nothing is left that would make a pod anew."""
-    for kind in (kinds.DEPLOYMENT, kinds.REPLICA_SET, kinds.POD):
+    for kind in (kinds.DEPLOYMENT, kinds.REPLICA_SET):
         await world.kube.delete_all(kind, job.namespace, selector)
+    await world.kube.delete_all(kinds.POD, job.namespace, selector, grace_seconds=GRACE_SECONDS)

@@ -12,7 +12,7 @@ from streamjob_operator.api import constants
 from streamjob_operator.api.run import JobRef, RunSpec, flink_job_id_of, job_id_of
 from streamjob_operator.api.spec import StreamJobSpec, Wish
 from streamjob_operator.api.status import Phase, StreamJobStatus
-from streamjob_operator.build.run import record_of
+from streamjob_operator.builders.run import record_of
 from streamjob_operator.decide.observed import FlinkSeen, Observed, PodSeen, RunSeen
 from streamjob_operator.decide.resolve import resolve
 from streamjob_operator.errors import InvalidSpec, KubernetesError, NotFound, Unavailable

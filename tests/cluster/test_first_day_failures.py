@@ -64,7 +64,7 @@ WORDS = {
     "no-class": ("RunFailed", "com.acme.Nobody", "mainClass"),
     "no-image": ("RunFailed", "registry.invalid/flink:nowhere", "spec.image"),
     "no-room": ("RunFailed", "nodes are available", "spec.resources"),
-    "no-storage": ("RunFailed", "/nowhere/streamjob", "storage"),
+    "no-storage": ("RunFailed", "isn't accessible", "spec.storage.uri"),
     "no-snapshot": ("RunFailed", "/data/nowhere/savepoint-1", "snapshot"),
 }
 

@@ -66,7 +66,10 @@ class FakeKube(KubeClient):
         with self._calls.call("kube", "delete", f"{kind.name} {name}"):
             self.remove(kind, namespace, name)
 
-    async def delete_all(self, kind: Kind, namespace: str, labels: str) -> None:
+    async def delete_all(
+        self, kind: Kind, namespace: str, labels: str, *, grace_seconds: int | None = None
+    ) -> None:
+        del grace_seconds
         with self._calls.call("kube", "delete_all", kind.name):
             for body in self.select(kind, namespace, labels):
                 self.remove(kind, namespace, body["metadata"]["name"])

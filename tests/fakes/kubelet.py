@@ -218,6 +218,7 @@ class Kubelet:
         for address, known in self.flink.jobs_by_address.items():
             if f".{namespace}." in address and address not in running:
                 known.reachable = False
+                known.jobmanager = None
         for (name, run), components in runs.items():
             jobmanager = components.get(constants.JOBMANAGER)
             arguments = _arguments(jobmanager) if jobmanager is not None else []
@@ -225,7 +226,7 @@ class Kubelet:
                 self.address(name, namespace, run),
                 _option(arguments, "--job-id") or "",
                 _option(arguments, "--fromSavepoint"),
-                jobmanager=jobmanager is not None,
+                jobmanager=jobmanager["metadata"]["name"] if jobmanager is not None else None,
                 all_run=len(components) == len({constants.JOBMANAGER, constants.TASKMANAGER}),
             )
 

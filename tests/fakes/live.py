@@ -23,7 +23,8 @@ from streamjob_operator.runtime.clock import SystemClock
 from streamjob_operator.settings import Settings
 from streamjob_operator.world import World
 from tests.fakes.calls import Calls
-from tests.fakes.flink import FakeFlink, FakeJob
+from tests.fakes.flink import FakeFlink
+from tests.fakes.flink_job import FakeJob
 from tests.fakes.kubelet import Host, Kubelet
 
 EVENT: Final = Kind("v1", "Event", "events")

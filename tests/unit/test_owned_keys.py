@@ -9,7 +9,7 @@ import pytest
 from streamjob_operator.api import owned_keys
 from streamjob_operator.api.owned_keys import refusal
 from streamjob_operator.api.run import JobRef, RunRecord, RunSpec
-from streamjob_operator.build.configuration import flink_configuration
+from streamjob_operator.builders.configuration import flink_configuration
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from streamjob_operator.api.owned_keys import refusal
 from streamjob_operator.api.run import JobRef, RunRecord, RunSpec
 from streamjob_operator.api.spec import StartFrom, StreamJobSpec
-from streamjob_operator.build.resources import checked_size
+from streamjob_operator.builders.resources import checked_size
 from streamjob_operator.errors import InvalidSpec
 from streamjob_operator.settings import Settings
 from streamjob_operator.sql.script import check

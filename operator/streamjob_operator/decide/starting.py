@@ -210,8 +210,11 @@ def _abandoned(view: View) -> Plan | None:
     if may_have_checkpoints(view) or (job is not None and job.all_tasks_run):
         return None
     if view.wish is Wish.PAUSED:
-        then = State.PAUSED if view.status.snapshot else State.STOPPED
-        return begin_ending(view, view.status, then, "cancelled: the wish is Paused now")
+        status = view.status
+        if status.retry is not None and status.retry.operation is OperationType.PAUSE:
+            status = without_failure(status)
+        then = State.PAUSED if status.snapshot else State.STOPPED
+        return begin_ending(view, status, then, "cancelled: the wish is Paused now")
     if view.edited and not upgrade_given_up(view) and view.seen.run_spec is not None:
         return begin_ending(
             view, view.status, State.RUNNING, "starting anew: the spec was edited meanwhile"
@@ -271,7 +274,9 @@ def _upgrade_failed(view: View, problem: Problem) -> Plan:
 def _recovery_failed(view: View, problem: Problem) -> Plan:
     """Again while attempts last; then Stopped, with the newest state kept."""
     attempts = view.status.recoveries or 1
-    if attempts < view.seen.spec.recovery.max_attempts:
+    # What can't be asked may have saved a newer state than the one that it was started from.
+    unsure = not view.seen.flink.reachable and may_have_checkpoints(view)
+    if attempts < view.seen.spec.recovery.max_attempts and not unsure:
         status = warn(view, view.status, "RecoverFailed", problem)
         status = changed(status, recoveries=attempts + 1)
         status = in_operation(status, attempt=attempts + 1)

@@ -183,7 +183,9 @@ def may_have_checkpoints(view: View) -> bool:
     """The current run completed a checkpoint, or can't be asked now whether it did."""
     if view.seen.flink.checkpoints is not None:
         return has_checkpoint_of_its_own(view)
-    is_there = any(pod.running for pod in view.seen.jobmanagers)
+    # What Flink's HA leaves shows that a JobManager led, also while its pod is away.
+    has_led = bool(view.seen.high_availability)
+    is_there = has_led or any(pod.running for pod in view.seen.jobmanagers)
     return was_established(view) or (is_there and not view.seen.flink.reachable)
 
 

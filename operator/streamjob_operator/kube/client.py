@@ -52,8 +52,13 @@ class KubeClient(Protocol):
         """Remove one object; no error when it is gone already."""
         ...
 
-    async def delete_all(self, kind: Kind, namespace: str, labels: str) -> None:
-        """Remove all objects that carry the labels, and what they own."""
+    async def delete_all(
+        self, kind: Kind, namespace: str, labels: str, *, grace_seconds: int | None = None
+    ) -> None:
+        """Remove all objects that carry the labels, and what they own.
+
+        `grace_seconds`: how long a pod's processes may take to end, if not as long as the pod says.
+        """
         ...
 
     async def create(self, body: Body) -> None:
@@ -115,8 +120,12 @@ class AioKubeClient(KubeClient):
         except NotFound:
             return
 
-    async def delete_all(self, kind: Kind, namespace: str, labels: str) -> None:
-        options = {"propagationPolicy": "Background"}
+    async def delete_all(
+        self, kind: Kind, namespace: str, labels: str, *, grace_seconds: int | None = None
+    ) -> None:
+        options: Body = {"propagationPolicy": "Background"}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
         await self._call(
             "DELETE", kind.path(namespace), query=[("labelSelector", labels)], body=options
         )

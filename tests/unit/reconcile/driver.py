@@ -17,7 +17,8 @@ from streamjob_operator.settings import Settings
 from streamjob_operator.world import World
 from tests.fakes.calls import Calls, Killed
 from tests.fakes.clock import FakeClock
-from tests.fakes.flink import FakeFlink, FakeJob
+from tests.fakes.flink import FakeFlink
+from tests.fakes.flink_job import FakeJob
 from tests.fakes.kube import FakeKube
 from tests.fakes.kubelet import NODE, FakeHost, Kubelet
 

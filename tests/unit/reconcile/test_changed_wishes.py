@@ -6,7 +6,7 @@ import pytest
 
 from streamjob_operator.errors import Unavailable
 from streamjob_operator.kube import kinds
-from tests.fakes.flink import FakeJob
+from tests.fakes.flink_job import FakeJob
 from tests.fakes.kubelet import Fate
 from tests.unit.reconcile.driver import NAMESPACE, Stage, paused, running
 

@@ -8,7 +8,7 @@ from streamjob_operator.api.run import jobmanager_name
 from streamjob_operator.flink.models import Failure
 from streamjob_operator.kube import kinds
 from tests.fakes.kubelet import Fate
-from tests.unit.reconcile.driver import NAME, NAMESPACE, Stage, running
+from tests.unit.reconcile.driver import NAME, NAMESPACE, Stage, paused, running
 
 pytestmark = pytest.mark.unit
 
@@ -75,6 +75,35 @@ async def test_a_job_cancelled_from_outside_is_told_and_never_started_empty() ->
     stage.wish("Stopped")
     await stage.settle()
     assert (stage.warning, stage.conditions) == (None, FINE)
+
+
+async def test_a_cancelled_job_stays_told_after_an_edit() -> None:
+    stage = await running()
+    stage.job.cancel()
+    await stage.settle()
+    stage.edit(pause={"timeout": "5m"})
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning, stage.status.run) == ("Stopped", "JobCancelled", 1)
+    assert stage.conditions == GIVEN_UP
+
+
+async def test_a_cancelled_job_that_had_a_snapshot_restarts_from_it() -> None:
+    stage = await paused()
+    stage.wish("Running")
+    await stage.settle()
+    snapshot = stage.status.snapshot
+    stage.job.cancel()
+    await stage.settle()
+    assert snapshot is not None
+    assert stage.status.snapshot == snapshot
+    stage.edit(restartNonce="1")
+
+    await stage.settle()
+
+    assert stage.status.state == "Running"
+    assert stage.job.restored_path == snapshot.path
 
 
 async def test_a_job_that_flink_gave_up_is_recovered_from_its_newest_checkpoint() -> None:
@@ -300,26 +329,15 @@ async def test_objects_that_somebody_removed_are_made_again(kind: kinds.Kind) ->
     assert "PutBack" in stage.events
 
 
-async def test_a_record_that_is_gone_is_told_and_the_job_runs_on() -> None:
-    stage = await running()
-    stage.kube.vanish(kinds.CONFIG_MAP, NAMESPACE, f"{NAME}-run-1")
-    stage.memory.children = None
-
-    await stage.settle()
-
-    assert stage.warning == "RecordLost"
-    assert stage.job.state == "RUNNING"
-    stage.wish("Stopped")
-    await stage.settle()
-    assert stage.conditions == FINE
-
-
 async def test_a_pod_that_takes_long_to_come_back_is_no_new_run() -> None:
     stage: Stage = await running()
     stage.kubelet.fates["taskmanager"] = Fate(unschedulable="0/1 nodes: Insufficient cpu")
     await stage.looks(60)
 
     assert (stage.status.state, stage.warning) == ("Operating", "PodsPending")
+    mark = len(stage.calls.made)
+    await stage.looks(60)
+    assert len(stage.calls.writes(mark)) <= 1
     stage.kubelet.fates.clear()
     await stage.settle()
     assert (stage.status.state, stage.warning, stage.status.run) == ("Running", None, 1)

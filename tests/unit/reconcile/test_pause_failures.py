@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from streamjob_operator.errors import FlinkUnreachable
-from streamjob_operator.flink.models import Failure
+from streamjob_operator.flink.models import Failure, SavepointResult
+from tests.fakes.flink_job import FakeJob
 from tests.unit.reconcile.driver import running
 
 pytestmark = pytest.mark.unit
@@ -183,23 +184,6 @@ async def test_a_request_that_never_reached_flink_is_sent_again_under_the_same_i
     assert len(stage.triggers) == 1
 
 
-async def test_flink_that_cannot_be_asked_during_a_pause_is_waited_for() -> None:
-    stage = await running()
-    stage.job.savepoints_wait = True
-    stage.wish("Paused")
-    await stage.looks(2)
-    stage.flink.unreachable = True
-    stage.job.complete_savepoints()
-    await stage.looks(60)
-    assert stage.status.state == "Operating"
-
-    stage.flink.unreachable = False
-    await stage.settle()
-
-    assert stage.status.state == "Paused"
-    assert len(stage.triggers) == 1
-
-
 async def test_a_job_that_keeps_restarting_is_never_taken_down_for_a_pause() -> None:
     stage = await running(pause={"timeout": "60s"})
     stage.job.restart("source lost")
@@ -266,18 +250,66 @@ async def test_a_job_cancelled_from_outside_during_the_pause_is_told() -> None:
     assert (stage.status.state, stage.warning) == ("Stopped", "JobCancelled")
 
 
-async def test_a_jobmanager_replaced_during_the_pause_takes_one_snapshot_in_the_end() -> None:
+async def test_a_pause_that_fails_after_the_wish_is_running_again_is_forgotten() -> None:
     stage = await running()
     stage.job.savepoints_wait = True
     stage.wish("Paused")
-    await stage.looks(2)
-    stage.job.replace_jobmanager()
-    stage.job.savepoints_wait = False
+    await stage.looks(3)
+    stage.wish("Running")
+    await stage.looks(3)
+    for savepoint in stage.job.savepoints.values():
+        savepoint.result = SavepointResult(failure=Failure("disk is full"))
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run, stage.warning) == ("Running", 1, None)
+    assert stage.conditions == {"Ready": True, "Stalled": False, "LastOperationSucceeded": True}
+
+
+async def test_a_pause_that_only_waits_for_tasks_is_dropped_when_the_wish_is_running_again() -> (
+    None
+):
+    stage = await running(pause={"timeout": "10m"})
+    stage.job.restart("source lost")
     await stage.looks(5)
-    assert stage.status.state == "Operating"
+    stage.wish("Paused")
+    await stage.looks(5)
+    assert stage.status.operation is not None
+    assert stage.status.operation.type == "Pause"
+    stage.wish("Running")
+
+    await stage.look()
+
+    assert stage.status.operation is None or stage.status.operation.type == "Recover"
     stage.job.run()
+    await stage.settle()
+    assert (stage.status.state, stage.status.run, stage.warning) == ("Running", 1, None)
+    assert stage.triggers == set()
+
+
+async def test_a_pause_of_a_restarting_job_never_shows_it_as_running() -> None:
+    stage = await running(pause={"timeout": "30s"})
+    stage.job.restart("source lost")
+    await stage.looks(5)
+    stage.history.clear()
+    stage.wish("Paused")
+
+    await stage.looks(120)
+
+    assert "Running" not in stage.states
+    assert stage.warning == "PauseFailed"
+
+
+async def test_a_pause_that_failed_is_forgotten_once_the_job_is_paused_all_the_same() -> None:
+    stage = await running()
+    stage.job.savepoints_fail = Failure("disk is full")
+    stage.flink.on_start[2] = FakeJob.deploy
+    stage.wish("Paused")
+    await stage.until(lambda it: it.warning)
+    stage.job.fail("sink is gone")
 
     await stage.settle()
 
     assert stage.status.state == "Paused"
-    assert len(stage.triggers) == 1
+    assert stage.warning is None
+    assert stage.conditions == {"Ready": True, "Stalled": False, "LastOperationSucceeded": True}

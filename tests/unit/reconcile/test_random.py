@@ -16,12 +16,12 @@ import pytest
 from streamjob_operator.errors import Conflict, Unavailable
 from streamjob_operator.flink.models import Failure
 from streamjob_operator.kube import kinds
-from tests.fakes.flink import FakeJob
+from tests.fakes.flink_job import FakeJob
 from tests.unit.reconcile.driver import NAMESPACE, Stage
 
 pytestmark = pytest.mark.unit
 
-SEEDS = range(int(os.environ.get("SEEDS_FROM", "0")), int(os.environ.get("SEEDS_TO", "30")))
+SEEDS = range(int(os.environ.get("SEEDS_FROM", "0")), int(os.environ.get("SEEDS_TO", "20")))
 FLICKER = timedelta(seconds=3)
 
 
@@ -112,6 +112,31 @@ class Unruly(Stage):
         for job in self.flink.alive:
             job.complete_savepoints()
 
+    def savepoints_complete_unseen(self) -> None:
+        """They complete while no operator looks, and Flink forgets what came of them."""
+        self.savepoints_complete()
+        self.clock.advance(timedelta(seconds=self.dice.choice([10, 301])))
+
+    def jobmanager(self) -> None:
+        """Another JobManager takes over."""
+        if self._ended_unseen():
+            return
+        for job in self.flink.jobs_by_address.values():
+            if job.reachable:
+                job.replace_jobmanager(lists_result=self.dice.random() < 0.5)
+
+    def _ended_unseen(self) -> bool:
+        """A start has ended before the operator could ask it whether it had checkpoints.
+
+        Only its JobManager knows then: without it, this looks like a start that failed
+        before it had any.
+        """
+        operation = self.status.operation
+        starts = operation is not None and operation.phase == "Starting"
+        jobs = self.flink.jobs_by_address.values()
+        over = any(job.reachable and job.is_over for job in jobs)
+        return starts and over and self.flink.unreachable
+
     def unreachable(self) -> None:
         self.flink.unreachable = not self.flink.unreachable
 
@@ -121,8 +146,7 @@ class Unruly(Stage):
         self.kubelet.node_answers = not self.kubelet.node_answers
 
     def pod(self) -> None:
-        if self.flink.unreachable:
-            # Nobody could know then what the lost JobManager had been told of its job.
+        if self._ended_unseen():
             return
         for pod in self.kube.select(kinds.POD, NAMESPACE, "streamjob.dev/job"):
             self.kube.vanish(kinds.POD, NAMESPACE, pod["metadata"]["name"])
@@ -143,6 +167,7 @@ class Unruly(Stage):
         *(any_wish, any_wish, any_edit, any_nonce, any_invalid_edit),
         *(checkpoint, checkpoint, restart, run, run, fail, finish),
         *(savepoints_fail, savepoints_wait, savepoints_complete, unreachable, unreachable),
+        *(savepoints_complete_unseen, jobmanager),
         *(node, node, pod, api_server, operator, operator, time),
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from streamjob_operator.errors import Rejected
 from streamjob_operator.kube import kinds
-from tests.fakes.flink import FakeJob
+from tests.fakes.flink_job import FakeJob
 from tests.fakes.kubelet import RUNS, Fate
 from tests.unit.reconcile.driver import NAMESPACE, SQL, Stage, paused
 
@@ -301,3 +301,55 @@ async def test_a_bounded_job_that_finishes_while_it_starts_is_finished() -> None
     assert (stage.status.state, stage.status.run) == ("Stopped", 1)
     assert stage.condition("Ready") == ("True", "JobFinished")
     assert stage.warning is None
+
+
+async def test_a_start_whose_jobmanager_keeps_ending_after_a_checkpoint_is_not_made_anew() -> None:
+    stage = Stage()
+    stage.flink.on_start[1] = _one_task_with_a_checkpoint
+    stage.apply()
+    await stage.until(lambda it: it.status.flink and it.status.flink.job_state == "RUNNING")
+    stage.kubelet.fates["jobmanager"] = Fate(exit_code=1, message="killed", ends=3)
+    await stage.until(lambda it: it.warning)
+    stage.kubelet.fates.clear()
+
+    await stage.looks(300)
+
+    assert stage.status.run == 1 or stage.job.restored_path is not None
+    assert stage.conditions["Ready"] is False
+
+
+async def test_a_script_too_large_for_a_config_map_is_told() -> None:
+    stage = Stage()
+    script = "-- " + "x" * 600_000 + "\n" + SQL
+    about = {"name": "script", "namespace": NAMESPACE}
+    stage.kube.put(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"job.sql": script}}
+    )
+    reference = {"configMapKeyRef": {"name": "script", "key": "job.sql"}}
+    stage.apply(jar=None, sql={"scriptFrom": reference})
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Stopped", "RunFailed")
+    assert stage.status.warning is not None
+    assert "shorten the script" in stage.status.warning.message
+
+
+async def test_a_batch_job_may_run_for_longer_than_a_start_may_take() -> None:
+    stage = Stage()
+    stage.flink.on_start[1] = _batch
+    stage.apply(start={"timeout": "2m"})
+
+    await stage.looks(600)
+
+    assert (stage.status.state, stage.status.run, stage.warning) == ("Running", 1, None)
+
+
+def _one_task_with_a_checkpoint(job: FakeJob) -> None:
+    job.deploy(running=1)
+    job.checkpoint()
+
+
+def _batch(job: FakeJob) -> None:
+    job.job_type = "BATCH"
+    job.deploy(running=1)

@@ -19,7 +19,7 @@ from streamjob_operator.api.constants import (
     TASKMANAGER_RPC_PORT,
 )
 from streamjob_operator.api.run import RunRecord, jobmanager_name
-from streamjob_operator.build.resources import (
+from streamjob_operator.builders.resources import (
     PodSize,
     checked_size,
     jobmanager_java_options,

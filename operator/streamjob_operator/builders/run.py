@@ -17,16 +17,16 @@ from streamjob_operator.api.constants import (
     RPC_PORT,
 )
 from streamjob_operator.api.run import JobRef, RunRecord, jobmanager_name, run_name
-from streamjob_operator.build.access import role, role_binding, service_account
-from streamjob_operator.build.configuration import config_yaml
-from streamjob_operator.build.metadata import (
+from streamjob_operator.builders.access import role, role_binding, service_account
+from streamjob_operator.builders.configuration import config_yaml
+from streamjob_operator.builders.metadata import (
     content_hash,
     metadata,
     owner_reference,
     run_labels,
 )
-from streamjob_operator.build.network import network_policy
-from streamjob_operator.build.pods import (
+from streamjob_operator.builders.network import network_policy
+from streamjob_operator.builders.pods import (
     SCRIPT_KEY,
     jobmanager_deployment,
     taskmanager_deployment,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamjob_operator.build.resources import (
+from streamjob_operator.builders.resources import (
     SMALLEST_MIB,
     PodSize,
     checked_size,

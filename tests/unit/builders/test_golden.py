@@ -11,8 +11,13 @@ import pytest
 import yaml
 
 from streamjob_operator.api.run import RunRecord
-from streamjob_operator.build.run import job_objects, owner_reference, run_config_map, run_objects
-from tests.unit.build import records
+from streamjob_operator.builders.run import (
+    job_objects,
+    owner_reference,
+    run_config_map,
+    run_objects,
+)
+from tests.unit.builders import records
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -7,8 +7,8 @@ import yaml
 
 from streamjob_operator.api.owned_keys import refusal
 from streamjob_operator.api.run import RunRecord
-from streamjob_operator.build.configuration import config_yaml, flink_configuration
-from tests.unit.build import records
+from streamjob_operator.builders.configuration import config_yaml, flink_configuration
+from tests.unit.builders import records
 
 pytestmark = pytest.mark.unit
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from streamjob_operator.build.merge import strategic_merge
+from streamjob_operator.builders.merge import strategic_merge
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streamjob_operator.api.run import RunRecord
-from streamjob_operator.build.run import (
+from streamjob_operator.builders.run import (
     job_objects,
     owner_reference,
     record_of,
@@ -16,7 +16,7 @@ from streamjob_operator.build.run import (
     run_objects,
 )
 from streamjob_operator.errors import InvalidSpec
-from tests.unit.build import records
+from tests.unit.builders import records
 
 pytestmark = pytest.mark.unit
 

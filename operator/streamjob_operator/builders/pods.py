@@ -28,10 +28,10 @@ from streamjob_operator.api.run import (
     run_name,
     taskmanager_name,
 )
-from streamjob_operator.build.configuration import ARTIFACTS_DIR
-from streamjob_operator.build.merge import strategic_merge
-from streamjob_operator.build.metadata import metadata, run_labels
-from streamjob_operator.build.resources import PodSize, checked_size
+from streamjob_operator.builders.configuration import ARTIFACTS_DIR
+from streamjob_operator.builders.merge import strategic_merge
+from streamjob_operator.builders.metadata import metadata, run_labels
+from streamjob_operator.builders.resources import PodSize, checked_size
 
 CONFIGURATION_KEYS: Final = ("config.yaml", "log4j-console.properties")
 SCRIPT_KEY: Final = "job.sql"

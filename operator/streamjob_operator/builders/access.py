@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamjob_operator.api.run import JobRef, account_name
-from streamjob_operator.build.metadata import job_labels, metadata
+from streamjob_operator.builders.metadata import job_labels, metadata
 
 
 def service_account(job: JobRef, owner: Mapping[str, Any]) -> dict[str, Any]:

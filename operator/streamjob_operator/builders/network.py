@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from streamjob_operator.api.constants import LABEL_JOB, METRICS_PORT, REST_PORT
 from streamjob_operator.api.run import JobRef, account_name
-from streamjob_operator.build.metadata import job_labels, metadata
+from streamjob_operator.builders.metadata import job_labels, metadata
 
 _NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 """The label that Kubernetes itself puts on every namespace."""

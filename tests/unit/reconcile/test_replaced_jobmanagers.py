@@ -1,0 +1,189 @@
+"""A JobManager that took over knows less than the one before it.
+
+It has no statistics but what it restored itself, remembers no request, and does not name a job that
+has ended, or by its result alone.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from streamjob_operator.kube import kinds
+from tests.unit.reconcile.driver import NAMESPACE, Stage, running
+
+pytestmark = pytest.mark.unit
+
+LOST = {"Ready": False, "Stalled": True, "LastOperationSucceeded": False}
+
+
+async def test_a_recovery_goes_on_from_what_the_jobmanager_itself_restored() -> None:
+    stage = await running()
+    stage.edit(snapshotNonce="1")
+    await stage.settle()
+    stage.clock.advance(timedelta(minutes=5))
+    newest = stage.job.checkpoint()
+    stage.job.replace_jobmanager()
+    stage.job.run()
+    await stage.looks(5)
+    stage.job.fail("sink is gone")
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run) == ("Running", 2)
+    assert stage.job.restored_path == newest.path
+
+
+async def test_a_recovery_without_any_snapshot_is_not_empty_either() -> None:
+    stage = await running()
+    newest = stage.job.checkpoint()
+    stage.job.replace_jobmanager()
+    stage.job.fail("sink is gone")
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run) == ("Running", 2)
+    assert stage.job.restored_path == newest.path
+
+
+async def _failed(*, lists_result: bool) -> Stage:
+    stage = await running()
+    stage.edit(snapshotNonce="1")
+    await stage.settle()
+    stage.clock.advance(timedelta(minutes=5))
+    stage.job.checkpoint()
+    stage.job.fail("sink is gone")
+    stage.job.replace_jobmanager(lists_result=lists_result)
+    return stage
+
+
+@pytest.mark.parametrize("lists_result", [True, False], ids=["result-only", "not-named"])
+async def test_a_job_whose_newest_state_nobody_knows_is_never_started_by_itself(
+    *, lists_result: bool
+) -> None:
+    stage = await _failed(lists_result=lists_result)
+
+    await stage.settle()
+    stage.edit(pause={"timeout": "5m"})
+    await stage.settle()
+    stage.edit(parallelism=2)
+    await stage.looks(900)
+
+    assert (stage.status.state, stage.status.run, stage.warning) == ("Stopped", 1, "JobFailed")
+    assert stage.conditions == LOST
+    assert stage.kube.select(kinds.POD, NAMESPACE) == []
+    remedy = stage.status.warning.remedy if stage.status.warning is not None else None
+    assert remedy is not None
+    assert "spec.restore.snapshot" in remedy
+
+
+@pytest.mark.parametrize("lists_result", [True, False], ids=["result-only", "not-named"])
+async def test_such_a_job_starts_from_the_snapshot_that_the_user_names(
+    *, lists_result: bool
+) -> None:
+    stage = await _failed(lists_result=lists_result)
+    newest = stage.job.checkpoints[-1].path
+    await stage.settle()
+    stage.edit(restore={"snapshot": newest})
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run, stage.warning) == ("Running", 2, None)
+    assert stage.job.restored_path == newest
+
+
+async def test_a_job_that_is_not_named_for_a_moment_only_is_waited_for() -> None:
+    stage = await running()
+    stage.job.submitted = False
+    await stage.looks(50)
+    assert (stage.status.state, stage.warning) == ("Unknown", None)
+
+    stage.job.run()
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run, stage.warning) == ("Running", 1, None)
+
+
+@pytest.mark.parametrize("lists_result", [True, False], ids=["result-only", "not-named"])
+async def test_a_pause_whose_outcome_nobody_knows_names_where_the_snapshot_lies(
+    *, lists_result: bool
+) -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(2)
+    assert stage.status.operation is not None
+    directory = stage.status.operation.target_dir
+    stage.job.complete_savepoints()
+    stage.job.replace_jobmanager(lists_result=lists_result)
+
+    await stage.settle()
+    stage.edit(pause={"timeout": "5m"})
+    await stage.looks(900)
+
+    assert (stage.status.state, stage.status.run) == ("Stopped", 1)
+    warning = stage.status.warning
+    assert warning is not None
+    assert warning.reason == "PauseFailed"
+    assert directory is not None
+    assert directory in f"{warning.message} {warning.remedy}"
+    assert "spec.restore.snapshot" in f"{warning.remedy}"
+    assert stage.conditions == LOST
+
+
+async def test_a_pause_whose_outcome_nobody_knows_can_be_resumed_from_what_was_found() -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(2)
+    stage.job.complete_savepoints()
+    (savepoint,) = stage.job.savepoints.values()
+    stage.job.replace_jobmanager()
+    await stage.settle()
+    stage.edit(restore={"snapshot": savepoint.path}, desiredState="Running")
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run, stage.warning) == ("Running", 2, None)
+    assert stage.job.restored_path == savepoint.path
+
+
+async def test_a_pause_whose_outcome_nobody_knows_does_not_go_on_by_the_wish_alone() -> None:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(2)
+    stage.job.complete_savepoints()
+    stage.job.replace_jobmanager()
+    await stage.settle()
+    stage.wish("Running")
+
+    await stage.looks(900)
+
+    assert (stage.status.state, stage.status.run) == ("Stopped", 1)
+
+
+@pytest.mark.parametrize("change", [{"parallelism": 2}, {"desiredState": "Paused"}])
+async def test_a_start_that_may_have_checkpoints_is_not_abandoned_while_its_pods_are_away(
+    change: dict[str, object],
+) -> None:
+    stage = Stage()
+    stage.flink.on_start[1] = stage.run_at_once
+    stage.flink.unreachable = True
+    stage.apply()
+    await stage.looks(10)
+    newest = stage.job.checkpoints[-1].path
+    stage.edit(**change)
+    for pod in stage.kube.select(kinds.POD, NAMESPACE):
+        stage.kube.vanish(kinds.POD, NAMESPACE, pod["metadata"]["name"])
+    await stage.looks(10)
+    stage.flink.unreachable = False
+    await stage.settle()
+    stage.wish("Running")
+
+    await stage.settle()
+
+    assert stage.status.state == "Running"
+    assert stage.status.run == 2
+    assert stage.job.restored_path in {newest, stage.job_of(1).saved[-1]}
