@@ -18,7 +18,7 @@ from streamjob_operator.decide.resolve import resolve
 from streamjob_operator.errors import InvalidSpec, KubernetesError, NotFound, Unavailable
 from streamjob_operator.kube import kinds
 from streamjob_operator.observe_flink import observe_flink
-from streamjob_operator.observe_pods import pod_seen
+from streamjob_operator.observe_pods import is_live, pod_seen
 from streamjob_operator.world import World
 
 CHILDREN_TRUSTED: Final = timedelta(minutes=10)
@@ -156,13 +156,7 @@ async def _script(world: World, job: JobRef, spec: StreamJobSpec) -> str | None:
 async def _pods(world: World, job: JobRef) -> tuple[PodSeen, ...]:
     selector = f"{constants.LABEL_JOB}={job.name}"
     found = await world.kube.find(kinds.POD, job.namespace, selector)
-    return tuple(pod_seen(pod) for pod in found if _is_live(pod))
-
-
-def _is_live(pod: dict[str, Any]) -> bool:
-    """An evicted or finished pod lingers as an object only; a terminating one still counts."""
-    over = (pod.get("status") or {}).get("phase") in {"Failed", "Succeeded"}
-    return not over or "deletionTimestamp" in pod["metadata"]
+    return tuple(pod_seen(pod) for pod in found if is_live(pod))
 
 
 async def _children(world: World, job: JobRef, status: StreamJobStatus, memory: Memory) -> Children:

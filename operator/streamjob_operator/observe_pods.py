@@ -41,6 +41,20 @@ def pod_seen(pod: dict[str, Any]) -> PodSeen:
     )
 
 
+def is_live(pod: dict[str, Any]) -> bool:
+    """Whether anything of the pod runs or may still come to run.
+
+    An evicted pod lingers as an object, and so does one whose containers have ended when it was
+    told to go: neither comes back to life.
+    """
+    status = pod.get("status") or {}
+    containers = status.get("containerStatuses") or []
+    ended = bool(containers) and all("terminated" in (c.get("state") or {}) for c in containers)
+    if "deletionTimestamp" in pod["metadata"]:
+        return not ended
+    return status.get("phase") not in {"Failed", "Succeeded"}
+
+
 def _main_container(status: dict[str, Any]) -> dict[str, Any]:
     for container in status.get("containerStatuses") or []:
         if container["name"] == constants.MAIN_CONTAINER:

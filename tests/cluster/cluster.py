@@ -135,6 +135,10 @@ class Job:
         found = self.cluster.get("pods", "-l", selector)["items"]
         return [pod["metadata"]["name"] for pod in found]
 
+    def has_no_pods(self) -> bool:
+        """No pod is left once the node has cleared away what has ended already."""
+        return bool(wait_for(lambda: not self.pods(), f"{self.name} has no pods", 15, self.told))
+
     def events(self) -> list[str]:
         """Reasons of the events on the resource, oldest first."""
         selector = f"involvedObject.name={self.name},involvedObject.kind=StreamJob"

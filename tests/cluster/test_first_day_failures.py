@@ -89,7 +89,7 @@ def test_the_run_is_stopped_with_the_root_cause_and_a_remedy(
     said = f"{warning['message']} | {warning.get('remedy', '')}"
     assert cause in warning["message"], said
     assert remedy in said, said
-    assert job.pods() == []
+    assert job.has_no_pods()
     assert status["runningCU"] == "0"
     conditions = {known["type"]: known["status"] for known in status["conditions"]}
     assert conditions["Ready"] == "False"

@@ -91,7 +91,7 @@ def test_pause_ends_the_pods_and_keeps_a_snapshot(jobs: tuple[Job, Job]) -> None
         assert status["snapshot"]["origin"] == "Pause"
         assert status["runningCU"] == "0"
         assert status["stopTime"] >= status["startTime"]
-        assert job.pods() == []
+        assert job.has_no_pods()
         assert job.condition("Ready")["status"] == "True"
         saved = job.cluster.data / status["snapshot"]["path"].removeprefix("file:/data/")
         assert (saved / "_metadata").is_file()
@@ -123,7 +123,7 @@ def test_stop_discards_the_state(jobs: tuple[Job, Job]) -> None:
     assert "snapshot" not in status
     assert status["snapshots"], "the list stays as history"
     assert job.condition("SnapshotAvailable")["status"] == "False"
-    assert job.pods() == []
+    assert job.has_no_pods()
 
 
 def test_run_starts_afresh_and_counts_from_one(jobs: tuple[Job, Job]) -> None:
