@@ -24,7 +24,7 @@ help: ## This list
 demo: venv ## Cluster, operator, two jobs, and all that can be done with them
 	@examples/demo/run
 
-demo-down: venv ## Remove everything that the demo made, the cluster included
+demo-down: venv ## Remove everything that the demo made, its own cluster included
 	@examples/demo/down
 
 .PHONY: cluster cluster-quiet cluster-down

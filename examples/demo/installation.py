@@ -143,7 +143,7 @@ def remove_operator(cluster: Cluster, screen: Screen) -> None:
         others = kubectl.get("streamjobs", "--all-namespaces")["items"]
         if others:
             screen.say(f"The operator stays: there are {len(others)} other StreamJobs.")
-            screen.say("Without them: kubectl delete -k deploy/")
+            screen.say("Once they are deleted: kubectl delete -k deploy/")
             return
     with screen.waiting(lambda: "the operator goes"):
         kubectl.run(

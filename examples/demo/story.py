@@ -167,10 +167,13 @@ def _end(stage: Stage) -> None:
         f"""kubectl config set-context --current --namespace={NAMESPACE}
 kubectl get streamjobs --watch
 kubectl patch streamjob orders --type merge -p '{{"spec":{{"desiredState":"Paused"}}}}'
+kubectl patch streamjob orders --type merge -p '{{"spec":{{"desiredState":"Running"}}}}'
+kubectl wait --for=condition=Ready streamjob/orders --timeout=5m
 kubectl patch streamjob orders --type merge -p '{{"spec":{{"parallelism":2}}}}'      # an Upgrade
+kubectl wait --for=condition=Ready streamjob/orders --timeout=5m
 kubectl patch streamjob orders --type merge -p '{{"spec":{{"snapshotNonce":"1"}}}}'  # a Snapshot
 kubectl delete pod -l streamjob.dev/job=orders            # Flink and the operator recover
-kubectl exec streamjob-files -- sh -c 'tail -n 3 /data/totals/part-*'
+kubectl exec streamjob-files -- sh -c 'cd /data/totals && tail -n 3 "$(ls -t part-* | head -n 1)"'
 kubectl explain streamjob.spec
 
 The jobs run on. To remove everything: make demo-down"""

@@ -176,7 +176,7 @@ BAD: Final[dict[str, tuple[tuple[str, dict[str, Any]], str]]] = {
     ),
     "a snapshot like an option": (
         spec(SQL, restore={"snapshot": "--job-id"}),
-        "write the id of a snapshot (svp-…) or its whole path",
+        "write the id of a snapshot (svp-… or chk-…) or its whole path",
     ),
     "a Secret that can't be": (
         spec(SQL, sql={"secretRef": {"name": "Kafka Login"}}),

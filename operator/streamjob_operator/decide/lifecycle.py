@@ -36,7 +36,7 @@ def decide(seen: Observed, settings: Settings, now: datetime) -> Plan:
 def _next_step(view: View) -> Plan:
     operation = view.operation
     if view.wish is Wish.STOPPED and _is_to_be_stopped(view):
-        text = "the resource is being deleted" if view.seen.deleting else "the wish is Stopped"
+        text = "the resource is being deleted" if view.seen.deleting else "desiredState is Stopped"
         return last_snapshot(view) or begin_stop(view, text)
     match operation.phase if operation is not None else None:
         case Phase.SNAPSHOTTING:

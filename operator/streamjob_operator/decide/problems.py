@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from streamjob_operator.api import constants
 from streamjob_operator.decide.observed import PodSeen
 from streamjob_operator.flink.causes import failure_of_log
 from streamjob_operator.flink.models import Failure
@@ -17,6 +18,9 @@ BACKOFF: Final = timedelta(seconds=10)
 LONGEST_BACKOFF: Final = timedelta(minutes=5)
 POD_OVERDUE: Final = timedelta(seconds=60)
 """A pod that is still there so long after it should be gone lies on a node that does not answer."""
+
+
+_FIELD: Final = {constants.JOBMANAGER: "jobManager", constants.TASKMANAGER: "taskManager"}
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,14 @@ def of_container(pod: PodSeen) -> Problem | None:
     if end.reason == "OOMKilled":
         return Problem(
             f"the {pod.component} used more memory than its pod may hold and was OOMKilled",
-            "raise spec.resources",
+            f"raise spec.resources.{_FIELD.get(pod.component, 'jobManager')}.cu",
         )
     failure = failure_of_log(end.message)
     if failure is None:
-        return Problem(f"the {pod.component} ended with exit code {end.exit_code}")
+        return Problem(
+            f"the {pod.component} ended with exit code {end.exit_code}",
+            f"see its last words: kubectl logs {pod.name} --previous",
+        )
     return of_failure(failure)
 
 

@@ -34,6 +34,8 @@ def resolve(spec: StreamJobSpec, script: str | None, settings: Settings) -> RunS
             f"spec.flinkVersion {spec.flink_version} has no image in the operator's table "
             f"({known}): name one of these, or set spec.image"
         )
+    if spec.sql is not None and spec.image is None and spec.flink_version.startswith("1."):
+        raise InvalidSpec("SQL jobs need Flink 2.0 or later: set spec.flinkVersion to 2.0 or later")
     if spec.storage is None and settings.default_storage_uri is None:
         raise InvalidSpec(
             "there is no place for checkpoints and savepoints: set spec.storage.uri, "

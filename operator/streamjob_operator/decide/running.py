@@ -281,7 +281,11 @@ def _snapshot(view: View, status: StreamJobStatus) -> Plan | None:
     since = max(filter(None, (taken, status.start_time)), default=view.now)
     if every is not None and view.now - since >= every and status.retry is None:
         return begin_savepoint(
-            view, status, OperationType.SNAPSHOT, SnapshotOrigin.PERIODIC, f"one every {every}"
+            view,
+            status,
+            OperationType.SNAPSHOT,
+            SnapshotOrigin.PERIODIC,
+            "a periodic snapshot is due (spec.snapshots.every)",
         )
     return None
 
@@ -302,7 +306,15 @@ def _well(view: View) -> Plan:
         count, cause = checkpoints.consecutive_failures, checkpoints.last_failure
         text = f"{count} checkpoints in a row failed: {cause}"
         status = changed(status, warning=view.status.warning)
-        status = warn(view, status, "CheckpointsFailing", Problem(text, "look at the storage"))
+        status = warn(
+            view,
+            status,
+            "CheckpointsFailing",
+            Problem(
+                text,
+                "check that the job's pods can write to spec.storage.uri and that it is not full",
+            ),
+        )
     retain = view.seen.spec.snapshots.retain
     if len(status.snapshots) > retain:
         old = status.snapshots[-1]

@@ -270,7 +270,7 @@ def _slow(view: View, status: StreamJobStatus) -> StreamJobStatus:
     seconds = int(view.seen.spec.pause.timeout.total_seconds())
     problem = Problem(
         f"the snapshot takes longer than pause.timeout ({seconds} s); Flink still works on it",
-        "wait for it, or raise spec.pause.timeout",
+        "wait for it",
     )
     return advise(view, status, "PauseSlow", problem)
 

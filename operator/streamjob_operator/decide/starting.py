@@ -119,7 +119,7 @@ def _failure(view: View) -> Problem | None:
     """Why the start has failed, if it has."""
     seen, flink = view.seen, view.seen.flink
     if seen.trouble:
-        return Problem(seen.trouble, "mend what was refused, then apply the resource again")
+        return Problem(seen.trouble, "mend what was refused, then set a new spec.restartNonce")
     if seen.run is not None and seen.run.record_problem:
         return Problem(seen.run.record_problem, "set a new spec.restartNonce to start anew")
     job = flink.job
@@ -168,7 +168,8 @@ def _overdue(view: View) -> Problem | None:
         )
     return Problem(
         f"the job did not run within start.timeout ({seconds} s): {_progress(view)}",
-        "look at the logs of the job's pods, or raise spec.start.timeout",
+        "raise spec.start.timeout; or set a new spec.restartNonce and follow "
+        f"kubectl logs -f -l streamjob.dev/job={view.seen.job.name} while it starts",
     )
 
 
@@ -214,7 +215,7 @@ def _abandoned(view: View) -> Plan | None:
         if status.retry is not None and status.retry.operation is OperationType.PAUSE:
             status = without_failure(status)
         then = State.PAUSED if status.snapshot else State.STOPPED
-        return begin_ending(view, status, then, "cancelled: the wish is Paused now")
+        return begin_ending(view, status, then, "start cancelled: desiredState is Paused now")
     if view.edited and not upgrade_given_up(view) and view.seen.run_spec is not None:
         return begin_ending(
             view, view.status, State.RUNNING, "starting anew: the spec was edited meanwhile"

@@ -125,7 +125,8 @@ def begin_savepoint(
     if view.seen.flink.batch:
         problem = Problem(
             "a batch job has no state to save, so no snapshot can be taken of it",
-            "let it finish, or set desiredState to Stopped",
+            "let it finish or set desiredState to Stopped; "
+            "for an edit or restart, set spec.upgrade.mode to Stateless",
             heals=False,
         )
         return fail_running(view, status, kind, problem, f"{kind}Unsupported")

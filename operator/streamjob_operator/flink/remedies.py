@@ -286,7 +286,9 @@ _TABLE: Final = (
 )
 
 _PROGRAM: Final = Remedy(
-    heals_by_time=False, text="Mend the program or the script, then apply it again."
+    heals_by_time=False,
+    text="Mend the program or the script and apply it; where the resource stays the same (a new jar"
+    " at the old address), set a new spec.restartNonce.",
 )
 _ANYTHING: Final = Remedy(
     heals_by_time=True,

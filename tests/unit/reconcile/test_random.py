@@ -21,7 +21,7 @@ from tests.unit.reconcile.driver import NAMESPACE, Stage
 
 pytestmark = pytest.mark.unit
 
-SEEDS = range(int(os.environ.get("SEEDS_FROM", "0")), int(os.environ.get("SEEDS_TO", "20")))
+SEEDS = range(int(os.environ.get("SEEDS_FROM", "0")), int(os.environ.get("SEEDS_TO", "12")))
 FLICKER = timedelta(seconds=3)
 
 
