@@ -7,7 +7,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from streamjob_operator.api.run import RunSpec
 from streamjob_operator.api.status import Operation, OperationType, State
 from streamjob_operator.decide.plan import (
     CancelJob,
@@ -16,7 +15,7 @@ from streamjob_operator.decide.plan import (
     RemovePods,
 )
 from streamjob_operator.decide.problems import backoff_after, of_lost_node
-from streamjob_operator.decide.starting import rolls_back, upgrade_given_up
+from streamjob_operator.decide.starting import rolls_back, spec_to_start
 from streamjob_operator.decide.transitions import DONE, begin_start
 from streamjob_operator.decide.view import (
     AT_ONCE,
@@ -98,7 +97,9 @@ def _start_next(view: View, operation: Operation) -> Plan:
     if operation.type in {OperationType.UPGRADE, OperationType.RESTART} and view.stateless:
         status = status if rolls_back(view) else changed(status, snapshot=None)
     text = "with the previous spec" if rolls_back(view) else "making the Flink cluster"
-    return begin_start(view, status, operation.type, _next_spec(view), text)
+    return begin_start(
+        view, status, operation.type, spec_to_start(view, view.status.run or 0), text
+    )
 
 
 def _backoff_left(view: View, operation: Operation) -> timedelta:
@@ -107,23 +108,6 @@ def _backoff_left(view: View, operation: Operation) -> timedelta:
     if operation.type is not OperationType.RECOVER or attempt < 2 or stopped is None:  # noqa: PLR2004
         return timedelta(0)
     return stopped + backoff_after(attempt - 1) - view.now
-
-
-def _next_spec(view: View) -> RunSpec | None:
-    """The spec as declared; when it can't be carried out or has just failed, the one that ran."""
-    operation = view.operation
-    wanted: RunSpec | None = view.seen.run_spec
-    number = view.status.run
-    if operation is not None and rolls_back(view):
-        wanted, number = None, operation.previous_run
-    elif (
-        operation is not None and operation.type is OperationType.RECOVER and upgrade_given_up(view)
-    ):
-        wanted = None
-    if wanted is not None:
-        return wanted
-    run = view.seen.runs.get(number or 0)
-    return run.record.spec if run is not None and run.record is not None else view.seen.run_spec
 
 
 def _settle(view: View, operation: Operation) -> Plan:

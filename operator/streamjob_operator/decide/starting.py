@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from streamjob_operator.api.run import RunRecord
+from streamjob_operator.api.run import RunRecord, RunSpec
 from streamjob_operator.api.spec import Wish
 from streamjob_operator.api.status import OperationType, State
 from streamjob_operator.decide import problems
@@ -75,20 +75,21 @@ def _put_objects(view: View) -> Plan | None:
 
 def _record_to_make(view: View) -> RunRecord | Problem:
     """The record of the run that was announced but not made before the operator was cut off."""
+    run = view.status.run or 1
+    return record_of_next_run(view, view.status, spec_to_start(view, run - 1), run)
+
+
+def spec_to_start(view: View, last_run: int) -> RunSpec | None:
+    """The spec as declared; when it can't be carried out or has just failed, the one that ran."""
     operation = view.operation
-    previous = operation.previous_run if operation is not None and rolls_back(view) else None
-    old = view.seen.runs.get(previous) if previous is not None else None
-    run_spec = old.record.spec if old is not None and old.record is not None else None
-    before = view.seen.runs.get((view.status.run or 1) - 1)
-    if (
-        run_spec is None
-        and before is not None
-        and before.record is not None
-        and (view.seen.run_spec is None or upgrade_given_up(view))
-    ):
-        run_spec = before.record.spec
-    wanted = run_spec or view.seen.run_spec
-    return record_of_next_run(view, view.status, wanted, view.status.run or 1)
+    recovers = operation is not None and operation.type is OperationType.RECOVER
+    kept: int | None = None
+    if operation is not None and rolls_back(view):
+        kept = operation.previous_run
+    elif view.seen.run_spec is None or (recovers and upgrade_given_up(view)):
+        kept = last_run
+    old = view.seen.runs.get(kept or 0)
+    return old.record.spec if old is not None and old.record is not None else view.seen.run_spec
 
 
 def upgrade_given_up(view: View) -> bool:
