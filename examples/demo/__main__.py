@@ -49,11 +49,12 @@ def _down(screen: Screen) -> None:
         cluster = open_cluster(screen)
         installation.remove_jobs(cluster, screen)
         installation.remove_operator(cluster, screen)
+        screen.good("The demonstration's jobs are removed.")
     else:
         screen.stream("ending the cluster", [TESTBED, "down"])
         if NODE_VOLUME.is_dir():
             screen.stream("removing the volume's files", ["rm", "-rf", NODE_VOLUME])
-    screen.good("Everything that the demonstration made is removed.")
+        screen.good("Everything that the demonstration made is removed.")
 
 
 def _show_why(cluster: Cluster, screen: Screen) -> None:

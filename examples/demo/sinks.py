@@ -106,5 +106,5 @@ def read_until(
                 return reading
             if time.monotonic() > deadline:
                 counted = "\n".join(reading.lines())
-                raise DemoError(f"Not so after {timeout:.0f} s: {what}.\n{counted}")
+                raise DemoError(f"Still not the case after {timeout:.0f} s: {what}.\n{counted}")
             time.sleep(2)

@@ -39,7 +39,8 @@ claim_network() {
   local owner
   owner=$(cat "$OWNER_FILE" 2>/dev/null) || owner=$CACHE
   [ "$owner" = "$CACHE" ] ||
-    fail "the cluster of $owner has this name: end that one, or set STREAMJOB_TESTBED_NAME"
+    fail "another test bed (its cache is $owner) uses the name $NAMESPACE: end it with" \
+      "STREAMJOB_CACHE=$owner make cluster-down, or set STREAMJOB_TESTBED_NAME to another name"
 }
 
 # Not `ip netns exec`: that mounts a new /sys, in which no cgroups are.
