@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -50,6 +50,8 @@ class Memory:
     """What was refused when the last plan was carried out; the next decision sees it once."""
     own_versions: set[str] = field(default_factory=set)
     """Versions of the resource that the operator itself wrote: news of them are no news."""
+    nameless_since: datetime | None = None
+    """Since when the JobManager has answered without knowing the job."""
     flink_look: tuple[object, ...] | None = None
     """Flink's short answer at the last look; a different one means that something happened."""
 
@@ -79,6 +81,7 @@ async def observe(world: World, namespace: str, name: str, memory: Memory) -> Lo
     pods = await _pods(world, job)
     children = await _children(world, job, status, memory)
     flink = await _flink(world, job, status, pods)
+    flink = replace(flink, nameless_since=_nameless_since(flink, memory, world.now()))
     memory.flink_look = flink_look(flink)
     region, zone = await _place(world, pods, status.run)
     trouble, memory.trouble = memory.trouble, ""
@@ -114,6 +117,12 @@ def flink_look(flink: FlinkSeen) -> tuple[object, ...] | None:
         job.tasks_total,
         job.last_modification,
     )
+
+
+def _nameless_since(flink: FlinkSeen, memory: Memory, now: datetime) -> datetime | None:
+    nameless = flink.reachable and flink.job is None and flink.application != "RUNNING"
+    memory.nameless_since = (memory.nameless_since or now) if nameless else None
+    return memory.nameless_since
 
 
 async def _spec(

@@ -28,8 +28,14 @@ from streamjob_operator.decide.view import (
 )
 from streamjob_operator.flink.models import Failure
 
-NAMELESS_BEFORE_LOST: Final = timedelta(seconds=60)
+NAMELESS_BEFORE_LOST: Final = timedelta(minutes=2)
 """A JobManager that took over names a job that still runs well before this."""
+
+
+def is_nameless(view: View) -> bool:
+    """The JobManager has answered for long enough without knowing the run's job: it has ended."""
+    since = view.seen.flink.nameless_since
+    return since is not None and view.now - since > NAMELESS_BEFORE_LOST
 
 
 def _with_operation(view: View, status: StreamJobStatus, kind: OperationType) -> StreamJobStatus:

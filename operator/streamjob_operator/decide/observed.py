@@ -91,6 +91,8 @@ class FlinkSeen:
     checkpoints: Checkpoints | None = None
     version: str | None = None
     batch: bool = False
+    nameless_since: datetime | None = None
+    """Since when it has answered, at every look, without knowing the run's job."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from streamjob_operator.api.status import (
     StreamJobStatus,
 )
 from streamjob_operator.decide.finished import (
-    NAMELESS_BEFORE_LOST,
+    is_nameless,
     job_cancelled,
     job_failed,
     job_finished,
@@ -94,11 +94,7 @@ def _unknown(view: View) -> Plan | None:
     flink = view.seen.flink
     if flink.reachable and flink.job is not None:
         return None
-    if (
-        flink.reachable
-        and flink.application != "RUNNING"
-        and _unknown_for(view) > NAMELESS_BEFORE_LOST
-    ):
+    if is_nameless(view):
         return job_lost(view, "the job has ended")
     status = changed(view.status, state=State.UNKNOWN)
     text = flink.problem or "its REST interface does not name the job yet"

@@ -20,7 +20,7 @@ from streamjob_operator.api.status import (
 )
 from streamjob_operator.decide import problems
 from streamjob_operator.decide.finished import (
-    NAMELESS_BEFORE_LOST,
+    is_nameless,
     job_cancelled,
     job_failed,
     job_finished,
@@ -217,7 +217,7 @@ def _ask(view: View, operation: Operation) -> Plan:
         status = changed(view.status, state=state_of_open_run(view), operation=None)
         return Plan(status, look_again=AT_ONCE)
     waited = view.now - operation.started_at
-    if flink.job is None and was_established(view) and waited > NAMELESS_BEFORE_LOST:
+    if is_nameless(view) and was_established(view):
         return job_lost(view, "Flink no longer knows the job, which has ended")
     replaces = operation.type in {OperationType.UPGRADE, OperationType.RESTART}
     if replaces and waited > _RESTARTING_BEFORE_CHECKPOINT and flink.checkpoints is not None:

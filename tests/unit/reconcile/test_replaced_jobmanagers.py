@@ -187,3 +187,19 @@ async def test_a_start_that_may_have_checkpoints_is_not_abandoned_while_its_pods
     assert stage.status.state == "Running"
     assert stage.status.run == 2
     assert stage.job.restored_path in {newest, stage.job_of(1).saved[-1]}
+
+
+async def test_a_jobmanager_that_leads_again_may_take_a_moment_to_name_the_job() -> None:
+    stage = await running()
+    stage.flink.unreachable = True
+    await stage.looks(5)
+    stage.clock.advance(timedelta(minutes=5))
+    stage.flink.unreachable = False
+    stage.job.submitted = False
+    await stage.looks(5)
+    assert stage.status.state == "Unknown"
+    stage.job.submitted = True
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run, stage.warning) == ("Running", 1, None)
