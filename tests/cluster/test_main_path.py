@@ -71,7 +71,7 @@ def test_both_jobs_run_with_every_field_of_the_status_set(jobs: tuple[Job, Job])
 
 
 def test_a_healthy_idle_job_causes_no_write(jobs: tuple[Job, Job]) -> None:
-    watching = ("get", "streamjobs", "--watch", "--output-watch-events", "-o", "name")
+    watching = ("get", "streamjobs", "--watch", "--output-watch-events")
     seen = jobs[0].cluster.kubectl(*watching, "--request-timeout=20s", check=False)
     assert seen.count("ADDED") == len(jobs)
     assert "MODIFIED" not in seen
