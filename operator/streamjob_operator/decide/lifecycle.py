@@ -12,7 +12,7 @@ from datetime import datetime
 
 from streamjob_operator.api.run import job_id_of
 from streamjob_operator.api.spec import Wish
-from streamjob_operator.api.status import OperationType, Phase, State, StreamJobStatus
+from streamjob_operator.api.status import OperationType, Phase, RetryStatus, State, StreamJobStatus
 from streamjob_operator.decide.ending import ending
 from streamjob_operator.decide.observed import Observed
 from streamjob_operator.decide.plan import Plan
@@ -71,23 +71,19 @@ def _prepared(seen: Observed) -> Observed:
             observed_snapshot_nonce=seen.spec.snapshot_nonce,
             conditions=status.conditions,
         )
-    retry = status.retry
-    if (
-        retry is not None
-        and _drops_failure(seen)
-        and (
-            retry.generation != seen.generation
-            or (
-                retry.operation is OperationType.PAUSE
-                and seen.wish is Wish.RUNNING
-                and status.state is State.RUNNING
-            )
-        )
-    ):
+    if status.retry is not None and _is_of_an_older_wish(seen, status.retry):
         status = changed(status, retry=None, warning=None)
     return replace(seen, status=status)
 
 
-def _drops_failure(seen: Observed) -> bool:
-    """The failure belongs to an older wish; while its operation is still ending it has to stay."""
-    return seen.status.operation is None and not seen.status.ended
+def _is_of_an_older_wish(seen: Observed, retry: RetryStatus) -> bool:
+    """What failed was wished before the last edit; while it is still ending it has to stay told."""
+    status = seen.status
+    if status.operation is not None or status.ended:
+        return False
+    paused_no_more = (
+        retry.operation is OperationType.PAUSE
+        and seen.wish is Wish.RUNNING
+        and status.state is State.RUNNING
+    )
+    return paused_no_more or retry.generation != seen.generation

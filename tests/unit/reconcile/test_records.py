@@ -51,6 +51,7 @@ async def test_a_record_that_was_changed_is_told_and_replaces_nothing() -> None:
     await stage.looks(60)
 
     assert (stage.status.run, stage.warning) == (1, "RecordLost")
+    assert stage.conditions["LastOperationSucceeded"], "no operation has failed"
     assert stage.job.state == "RUNNING"
 
 
