@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from streamjob_operator.api import constants
 from streamjob_operator.api.run import JobRef, RunRecord, flink_job_id_of
 from streamjob_operator.builders.metadata import owner_reference
@@ -18,7 +20,9 @@ from streamjob_operator.decide.plan import (
     StopWithSavepoint,
     TakeSavepoint,
 )
+from streamjob_operator.errors import Foreign, NotFound
 from streamjob_operator.kube import kinds
+from streamjob_operator.kube.kinds import kind_of
 from streamjob_operator.world import World
 
 GRACE_SECONDS = 1
@@ -83,7 +87,7 @@ async def announce(world: World, job: JobRef, event: Event) -> None:
 async def _start(world: World, record: RunRecord) -> None:
     """The record first: it is immutable, so a different one of the same name is refused here."""
     owner = owner_reference(record.job)
-    await world.kube.apply(run_config_map(record, owner))
+    await _put(world, record.job, run_config_map(record, owner))
     shared = job_objects(
         record.job,
         owner,
@@ -91,7 +95,26 @@ async def _start(world: World, record: RunRecord) -> None:
         metrics_namespace=world.settings.metrics_namespace,
     )
     for body in (*shared, *run_objects(record, owner)):
+        await _put(world, record.job, body)
+
+
+async def _put(world: World, job: JobRef, body: dict[str, Any]) -> None:
+    """Make the object, or put it back as it was. Raises Foreign where it is not this job's."""
+    kind, name = kind_of(body), body["metadata"]["name"]
+    try:
+        found = await world.kube.get(kind, job.namespace, name)
+    except NotFound:
         await world.kube.apply(body)
+        return
+    owners = found["metadata"].get("ownerReferences") or []
+    if not any(reference.get("uid") == job.uid for reference in owners):
+        raise Foreign(
+            f"the {kind.name} {name} in namespace {job.namespace} is not of this StreamJob and is "
+            "left alone: rename or delete it, or give the StreamJob another name"
+        )
+    # The uid makes sure that what is changed is what was looked at.
+    about = body["metadata"] | {"uid": found["metadata"]["uid"]}
+    await world.kube.apply(body | {"metadata": about})
 
 
 async def _ask_savepoint(

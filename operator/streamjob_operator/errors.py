@@ -6,6 +6,7 @@ StreamJobError
 │   ├── NotFound
 │   ├── Conflict         somebody wrote in between: look again
 │   ├── Rejected         the server will not take this object (invalid, forbidden, quota)
+│   │   └── Foreign      somebody else's object has the name: it is left alone
 │   └── Unavailable      no answer, too slow, too busy: time heals it
 └── FlinkError           Flink's REST interface did not do what was asked
     ├── FlinkUnreachable no answer in time
@@ -35,6 +36,10 @@ class Conflict(KubernetesError):  # noqa: N818
 
 class Rejected(KubernetesError):  # noqa: N818
     """The server will not take this object: invalid, forbidden or over quota."""
+
+
+class Foreign(Rejected):  # noqa: N818
+    """Something of somebody else's stands where an object of the job is to be."""
 
 
 class Unavailable(KubernetesError):  # noqa: N818

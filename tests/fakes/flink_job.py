@@ -73,6 +73,12 @@ class FakeJob:
     """The job fails while it stops, after its savepoint is complete."""
     cancel_takes_for_ever: bool = False
     changed_at: float = 0
+    skew: timedelta = timedelta(0)
+    """By how much the clock of the JobManager's node is ahead of the operator's."""
+
+    def now(self) -> datetime:
+        """On the JobManager's own clock."""
+        return self.clock.now() + self.skew
 
     # What a test lets happen.
 
@@ -88,7 +94,7 @@ class FakeJob:
         """A checkpoint completes now."""
         number = len(self.checkpoints) + 1
         path = f"file:///state/checkpoints/{self.job_id}/chk-{number}"
-        made = Checkpoint(path, self.clock.now())
+        made = Checkpoint(path, self.now(), number=len(self.saved) + 1)
         self.checkpoints.append(made)
         self.files.add(path)
         self.saved.append(path)
@@ -98,18 +104,18 @@ class FakeJob:
 
     def restart(self, message: str) -> None:
         """Tasks fail and Flink deploys them again; `run` lets them come up."""
-        self.restarts.insert(0, Failure(message, self.clock.now()))
+        self.restarts.insert(0, Failure(message, self.now()))
         self._become("RESTARTING")
 
     def fail(self, message: str) -> None:
         """Flink gives the job up."""
-        self.failure = Failure(message, self.clock.now())
+        self.failure = Failure(message, self.now())
         self.restarts.insert(0, self.failure)
         self._become("FAILED")
 
     def fail_in_program(self, message: str) -> None:
         """The program or script throws before a job is submitted: a stand-in shows why."""
-        self.failure = Failure(message, self.clock.now(), in_program=True)
+        self.failure = Failure(message, self.now(), in_program=True)
         self.application = "FAILED"
         self.tasks_total = 0
         self._become("FAILED")
@@ -173,7 +179,7 @@ class FakeJob:
         self.submitted = True
         self.state = state
         self.tasks_running = running
-        self.changed_at = self.clock.now().timestamp()
+        self.changed_at = self.now().timestamp()
 
     # What Flink does with requests.
 
@@ -183,7 +189,7 @@ class FakeJob:
 
     def overview(self) -> JobOverview:
         """As the REST interface shows it."""
-        now = self.clock.now().timestamp()
+        now = self.now().timestamp()
         return JobOverview(
             job_id=self.job_id,
             name="job",
@@ -193,6 +199,7 @@ class FakeJob:
             tasks_finished=self.tasks_finished,
             last_modification=int(self.changed_at * 1000),
             quiet_for=timedelta(seconds=now - self.changed_at),
+            asked_at=None if self.is_over else self.now(),
             job_type=self.job_type,
         )
 
@@ -217,7 +224,7 @@ class FakeJob:
         if known is None:
             return None
         at = known.answered_at
-        if at is not None and self.clock.now() - at > REMEMBERED:
+        if at is not None and self.now() - at > REMEMBERED:
             del self.savepoints[trigger_id]
             return None
         return known.result
@@ -238,12 +245,15 @@ class FakeJob:
 
     def _answer(self, savepoint: FakeSavepoint, result: SavepointResult) -> None:
         savepoint.result = result
-        savepoint.answered_at = self.clock.now()
+        savepoint.answered_at = self.now()
 
     def _complete(self, savepoint: FakeSavepoint) -> None:
         self.files.add(savepoint.path)
         self.saved.append(savepoint.path)
-        self.newest_savepoint = Checkpoint(savepoint.path, self.clock.now(), is_savepoint=True)
+        number = len(self.saved)
+        self.newest_savepoint = Checkpoint(
+            savepoint.path, self.now(), is_savepoint=True, number=number
+        )
         self._answer(savepoint, SavepointResult(savepoint.path, self.dies_with_savepoint))
         if savepoint.stops_job:
             self.commits.add(savepoint.path)

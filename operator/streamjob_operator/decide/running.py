@@ -29,6 +29,7 @@ from streamjob_operator.decide.view import (
     AT_ONCE,
     SOON,
     View,
+    advise,
     changed,
     note_failure,
     state_of_open_run,
@@ -42,6 +43,8 @@ QUIET_AFTER_RESTARTS: Final = timedelta(minutes=3)
 CONTAINER_GRACE: Final = timedelta(minutes=2)
 """A JobManager may be away this long before that is called a failure (contract, section 3)."""
 FAILED_CHECKPOINTS_THAT_WARN: Final = 3
+PUT_BACK_AGAIN: Final = timedelta(seconds=30)
+"""After missing objects could not be made again."""
 
 
 def running(view: View) -> Plan:
@@ -84,9 +87,14 @@ def _put_back(view: View) -> Plan | None:
         )
         status = changed(view.status, state=state_of_open_run(view), operation=None)
         return Plan(warn(view, status, "RecordLost", problem))
-    event = Event("Warning", "PutBack", f"objects of run {record.run} were missing: made again")
-    status = changed(view.status, state=State.UNKNOWN)
-    return Plan(status, (StartRun(record),), (event,), AT_ONCE)
+    status = changed(view.status, state=state_of_open_run(view), operation=None)
+    if view.seen.trouble:
+        text = f"objects of run {record.run} are missing and can't be made again"
+        problem = Problem(f"{text}: {view.seen.trouble}")
+        return Plan(advise(view, status, "PutBackFailed", problem), look_again=PUT_BACK_AGAIN)
+    tried = status.warning is not None and status.warning.reason == "PutBackFailed"
+    event = Event("Warning", "PutBack", f"objects of run {record.run} are missing: making them")
+    return Plan(status, (StartRun(record),), () if tried else (event,), AT_ONCE)
 
 
 def _unknown(view: View) -> Plan | None:
@@ -158,10 +166,13 @@ def _with_restart_warning(view: View) -> StreamJobStatus:
     status, restarts = view.status, view.seen.flink.restarts
     if status.retry is not None:
         return status
-    horizon = view.now - QUIET_AFTER_RECENT
+    job = view.seen.flink.job
+    # The times of failures are Flink's, so they are held against Flink's clock.
+    now = job.asked_at if job is not None and job.asked_at is not None else view.now
+    horizon = now - QUIET_AFTER_RECENT
     recent = [failure for failure in restarts if failure.at is not None and failure.at > horizon]
     last = recent[0].at if recent else None
-    noisy = last is not None and view.now - last < QUIET_AFTER_RESTARTS
+    noisy = last is not None and now - last < QUIET_AFTER_RESTARTS
     if len(recent) >= RESTARTS_THAT_WARN and noisy:
         times = f"{len(recent)} times since {recent[-1].at:%H:%M:%S} UTC"
         text = f"Flink restarted the job {times}: {recent[0].message}"
@@ -184,6 +195,7 @@ _LIVE_WARNINGS: Final = frozenset(
         "JobRestarting",
         "NodeLost",
         "PodsPending",
+        "PutBackFailed",
         "RecordLost",
     }
 )

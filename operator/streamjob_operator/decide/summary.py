@@ -24,6 +24,7 @@ _ADVICE: Final = frozenset(
         "CheckpointsFailing",
         "NodeLost",
         "PauseSlow",
+        "PutBackFailed",
         "RecordLost",
     }
 )

@@ -139,13 +139,17 @@ def newest_state(view: View) -> Snapshot | None:
     checkpoints: Checkpoints | None = view.seen.flink.checkpoints
     kept = view.status.snapshot
     newest = checkpoints.newest if checkpoints is not None else None
+    saved = checkpoints.savepoint if checkpoints is not None else None
     restored = checkpoints.restored_path if checkpoints is not None else None
     if newest is None and restored is not None and has_checkpoint_of_its_own(view):
         # A JobManager that took over has no statistics yet, but knows what it went on from.
         newest = Checkpoint(restored, view.now)
     if newest is None:
         return kept
-    if kept is not None and kept.taken_at >= newest.taken_at:
+    # Flink's numbers, never times: the clocks of two nodes may differ by more than a checkpoint.
+    # What the JobManager does not list is older than all that it does.
+    is_listed = kept is not None and saved is not None and _same_place(saved.path, kept.path)
+    if is_listed and saved is not None and saved.number > newest.number:
         return kept
     name = newest.path.rstrip("/").rsplit("/", 1)[-1]
     return Snapshot(

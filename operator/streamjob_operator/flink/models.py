@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
+
+OVER: Final = frozenset({"FINISHED", "FAILED", "CANCELED"})
+"""States that a job never leaves."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class JobOverview:
     """Milliseconds on Flink's clock: the last time the job or one of its tasks changed."""
     quiet_for: timedelta
     """Since the last change of the job or one of its tasks, on Flink's own clock."""
+    asked_at: datetime | None = None
+    """When Flink gave this answer, on its own clock; None once the job is over."""
     job_type: str = ""
     """STREAMING or BATCH; Flink 2.3 says it here, older versions only in the job's details."""
 
@@ -38,7 +44,7 @@ class JobOverview:
     @property
     def is_over(self) -> bool:
         """The job has ended for good."""
-        return self.state in {"FINISHED", "FAILED", "CANCELED"}
+        return self.state in OVER
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,10 @@ class Checkpoint:
 
     path: str
     taken_at: datetime
+    """On the JobManager's clock, which may differ from every other one."""
     is_savepoint: bool = False
+    number: int = 0
+    """Flink's own, from one sequence for both kinds: the greater one is the newer one."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from streamjob_operator.errors import FlinkRejected, FlinkUnreachable
 from streamjob_operator.flink.causes import failure_of_trace, savepoint_named_in
 from streamjob_operator.flink.client import FlinkClient
 from streamjob_operator.flink.models import (
+    OVER,
     Checkpoint,
     Checkpoints,
     Failure,
@@ -212,7 +213,8 @@ class FlinkRest(FlinkClient):
 
 
 def _overview(job: Job) -> JobOverview:
-    quiet = max(0, job.start_time + job.duration - job.last_modification)
+    asked_at = job.start_time + job.duration
+    quiet = max(0, asked_at - job.last_modification)
     return JobOverview(
         job_id=job.jid,
         name=one_line(job.name, 200),
@@ -222,6 +224,7 @@ def _overview(job: Job) -> JobOverview:
         tasks_finished=job.tasks.finished,
         last_modification=job.last_modification,
         quiet_for=timedelta(milliseconds=quiet),
+        asked_at=instant(asked_at) if job.state not in OVER else None,
         job_type=one_line(job.job_type or "", 40),
     )
 
@@ -257,4 +260,4 @@ def _checkpoints(reply: CheckpointsReply) -> Checkpoints:
 def _on_disk(entry: CheckpointEntry) -> Checkpoint | None:
     if entry.discarded or entry.external_path in {None, NOT_ADDRESSABLE}:
         return None
-    return Checkpoint(str(entry.external_path), entry.completed_at, entry.is_savepoint)
+    return Checkpoint(str(entry.external_path), entry.completed_at, entry.is_savepoint, entry.id)

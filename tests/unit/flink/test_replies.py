@@ -112,6 +112,7 @@ async def test_checkpoints_and_a_savepoint_of_a_job_that_runs(flink: FlinkRest, 
     assert seen.newest == Checkpoint(
         f"file:/data/chk/{JOB}/chk-12",
         datetime(2026, 11, 23, 7, 1, 13, 373000, UTC),
+        number=12,
     )
     assert seen.savepoint is not None
     assert seen.savepoint.path == "file:/data/svp/savepoint-ababab-594e1ce6b4ae"
