@@ -106,8 +106,10 @@ async def _put(world: World, job: JobRef, body: dict[str, Any]) -> None:
     except NotFound:
         await world.kube.apply(body)
         return
+    # By name: what a deleted StreamJob of this name has left is taken over.
     owners = found["metadata"].get("ownerReferences") or []
-    if not any(reference.get("uid") == job.uid for reference in owners):
+    owner = (constants.KIND, job.name)
+    if owner not in [(reference["kind"], reference["name"]) for reference in owners]:
         raise Foreign(
             f"the {kind.name} {name} in namespace {job.namespace} is not of this StreamJob and is "
             "left alone: rename or delete it, or give the StreamJob another name"

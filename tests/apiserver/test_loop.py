@@ -115,6 +115,11 @@ async def test_a_changed_wish_is_acted_on_at_once(cluster: Live) -> None:
         assert len(cluster.job_of(NAME, 1).asked) == 1
 
 
+@pytest.mark.failure(
+    what="Flink gives the job up (FAILED)",
+    shown="Running, a new run",
+    kept="the newest checkpoint: the new run starts from it",
+)
 async def test_what_flink_does_by_itself_is_seen_by_the_poll(restless: Live) -> None:
     async with restless.operator():
         await restless.create(NAME)
@@ -127,6 +132,11 @@ async def test_what_flink_does_by_itself_is_seen_by_the_poll(restless: Live) -> 
     assert restless.job_of(NAME, 2).restored_path == newest.path
 
 
+@pytest.mark.failure(
+    what="A pod is lost",
+    shown="all pods of the job: Unknown in less than 4 seconds, then Running",
+    kept="the job goes on",
+)
 async def test_a_lost_pod_is_seen_by_its_watch(cluster: Live) -> None:
     async with cluster.operator():
         await cluster.create(NAME)
@@ -141,6 +151,11 @@ async def test_a_lost_pod_is_seen_by_its_watch(cluster: Live) -> None:
         await cluster.state(NAME, "Running")
 
 
+@pytest.mark.failure(
+    what="Others write to the resource meanwhile",
+    shown="during a Pause: Paused",
+    kept="one snapshot, and what the others wrote",
+)
 async def test_writes_of_others_in_between_do_no_harm(cluster: Live) -> None:
     async def keep_labelling() -> None:
         for number in range(200):
@@ -161,6 +176,11 @@ async def test_writes_of_others_in_between_do_no_harm(cluster: Live) -> None:
     assert body["metadata"]["labels"]["touched"]
 
 
+@pytest.mark.failure(
+    what="The operator is killed",
+    shown="ended during a Pause: the next operator makes it Paused",
+    kept="the snapshot that the first one asked for: no second one",
+)
 async def test_an_operator_that_starts_again_goes_on_with_the_same_savepoint(
     cluster: Live,
 ) -> None:
@@ -183,6 +203,11 @@ async def test_an_operator_that_starts_again_goes_on_with_the_same_savepoint(
     assert snapshot.path.startswith(str(operation.target_dir))
 
 
+@pytest.mark.failure(
+    what="The Flink of one job is slow",
+    shown="another job is Paused in less than 10 seconds; the slow one is still Running",
+    kept="both jobs",
+)
 async def test_a_job_whose_flink_is_slow_does_not_delay_another(cluster: Live) -> None:
     async with cluster.operator():
         for name in (NAME, "slow"):
@@ -231,6 +256,30 @@ async def _versions(cluster: Live) -> dict[str, str]:
         for kind in written
         for each in await cluster.administrator.find(kind, cluster.namespace, "")
     }
+
+
+async def test_a_service_of_somebody_else_is_left_as_it_is(cluster: Live) -> None:
+    theirs = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": f"{NAME}-jm-1", "namespace": cluster.namespace},
+        "spec": {"selector": {"app": "billing"}, "ports": [{"port": 8081}]},
+    }
+    await cluster.administrator.make(theirs)
+    before = await cluster.administrator.get(kinds.SERVICE, cluster.namespace, f"{NAME}-jm-1")
+
+    async with cluster.operator():
+        await cluster.create(NAME)
+        await cluster.until(NAME, lambda it: it.warning and it.operation is None)
+        warning = (await cluster.status(NAME)).warning
+        assert warning is not None
+        assert warning.reason == "RunFailed"
+        assert f"Service {NAME}-jm-1" in warning.message
+        await cluster.state(NAME, "Running")
+
+    after = await cluster.administrator.get(kinds.SERVICE, cluster.namespace, f"{NAME}-jm-1")
+    assert after == before
+    assert (await cluster.status(NAME)).run == 2
 
 
 async def test_every_field_of_status_is_in_the_schema(restless: Live) -> None:
