@@ -54,11 +54,13 @@ dev: venv cluster-quiet ## Run the operator as a process in the test bed, restar
 	kubectl apply -k crds; \
 	if kubectl -n streamjob-system get deployment streamjob-operator >/dev/null 2>&1; then \
 		kubectl -n streamjob-system scale deployment streamjob-operator --replicas=0; \
+		kubectl -n streamjob-system wait --for=delete pod --timeout=60s \
+			-l app.kubernetes.io/name=streamjob-operator; \
 		echo "The operator in the cluster sleeps; kubectl apply -k deploy/ wakes it."; \
 	fi
 	@echo "The operator runs here now; Ctrl-C ends it. In another terminal:"
 	@echo "  export KUBECONFIG=$$($(TESTBED) kubeconfig)"
-	@exec $(TESTBED) enter $(VENV)/bin/watchfiles --filter python --sigint-timeout 10 \
+	@export STREAMJOB_LEADER_ELECTION=false; exec $(TESTBED) enter $(VENV)/bin/watchfiles --filter python --sigint-timeout 10 \
 		$(VENV)/bin/streamjob-operator operator/streamjob_operator
 
 ##
@@ -89,6 +91,10 @@ check: venv ## Format, lint, types, import layers
 format: venv ## Format the code and mend what can be mended
 	@$(VENV)/bin/ruff check --fix-only .
 	@$(VENV)/bin/ruff format .
+
+.PHONY: docs
+docs: venv ## Write docs/failures.md from the tests
+	@$(VENV)/bin/python -m tests.failure_table
 
 ##
 .PHONY: venv

@@ -8,7 +8,7 @@ import sys
 from examples.demo import installation
 from examples.demo.clusters import NODE_VOLUME, ROOT, TESTBED, Cluster, open_cluster
 from examples.demo.console import DemoError, Screen
-from examples.demo.kubectl import NAMESPACE, OPERATOR_NAMESPACE
+from examples.demo.kubectl import NAMESPACE, OPERATOR_NAMESPACE, OPERATOR_PODS
 from examples.demo.story import begin, install, play
 
 
@@ -64,7 +64,7 @@ def _show_why(cluster: Cluster, screen: Screen) -> None:
         ("get", "pods", "-n", NAMESPACE),
         ("events", "-n", NAMESPACE, "--types=Warning"),
         ("get", "pods", "-n", OPERATOR_NAMESPACE),
-        ("logs", "-n", OPERATOR_NAMESPACE, "deployment/streamjob-operator", "--tail=30"),
+        ("logs", "-n", OPERATOR_NAMESPACE, "-l", OPERATOR_PODS, "--prefix", "--tail=30"),
     )
     for look in looks:
         try:

@@ -20,7 +20,7 @@ from examples.demo.clusters import (
 )
 from examples.demo.console import DemoError, Screen
 from examples.demo.feed import FILES_POD
-from examples.demo.kubectl import NAMESPACE, OPERATOR_NAMESPACE, Kubectl
+from examples.demo.kubectl import NAMESPACE, OPERATOR_NAMESPACE, OPERATOR_PODS, Kubectl
 
 JAR = ROOT / "build/numbered-records.jar"
 _PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
@@ -38,7 +38,7 @@ def install_operator(cluster: Cluster, screen: Screen) -> None:
         # The image may be a new one under the same name.
         kubectl.run("rollout", "restart", "deployment", "-n", OPERATOR_NAMESPACE)
     with screen.waiting(lambda: "the operator starts"):
-        _wait_for_pods(kubectl, OPERATOR_NAMESPACE, "app.kubernetes.io/name=streamjob-operator")
+        _wait_for_pods(kubectl, OPERATOR_NAMESPACE, OPERATOR_PODS)
         kubectl.run(
             *("wait", "--for=condition=Established", "crd/streamjobs.streamjob.dev"),
             *("--timeout", "60s"),

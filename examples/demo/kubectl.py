@@ -13,6 +13,7 @@ NAMESPACE = "streamjob-demo"
 """Where the demonstration's jobs live; made and removed by it."""
 
 OPERATOR_NAMESPACE = "streamjob-system"
+OPERATOR_PODS = "app.kubernetes.io/name=streamjob-operator"
 
 
 @dataclass(frozen=True)

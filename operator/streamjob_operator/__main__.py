@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import socket
 import sys
+import uuid
 from datetime import timedelta
 
 from pydantic import ValidationError
 
 from streamjob_operator import __version__
+from streamjob_operator.errors import NotLeading
 from streamjob_operator.flink.rest import FlinkRest
 from streamjob_operator.handlers.running import serve
 from streamjob_operator.kube.client import AioKubeClient
+from streamjob_operator.kube.leadership import Leadership
 from streamjob_operator.runtime.logs import set_up_logging
 from streamjob_operator.settings import Settings
 from streamjob_operator.world import World
@@ -27,18 +32,35 @@ def main() -> int:
         return 2
     set_up_logging(settings.log_level)
     logging.getLogger(__name__).info("StreamJob operator %s starts", __version__)
-    asyncio.run(_run(settings))
+    try:
+        asyncio.run(_run(settings))
+    except NotLeading as error:
+        logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - expected; no trace needed
+        return 1
     return 0
 
 
 async def _run(settings: Settings) -> None:
     kube = await AioKubeClient.connect(settings.request_timeout_seconds)
     flink = FlinkRest(timedelta(seconds=settings.flink_timeout_seconds))
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        # Kopf takes the signals over when it starts; a standby has not come to that yet.
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     try:
-        await serve(World(settings, kube, flink))
+        world = World(settings, kube, flink, leadership=_leadership(settings, kube))
+        await serve(world, stop=stop)
     finally:
         await flink.close()
         await kube.close()
+
+
+def _leadership(settings: Settings, kube: AioKubeClient) -> Leadership | None:
+    if not settings.leader_election:
+        return None
+    # A container that starts anew in the same pod is another candidate.
+    identity = f"{settings.pod_name or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+    return Leadership(kube, settings.operator_namespace, identity)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ StreamJobError
 │   ├── Rejected         the server will not take this object (invalid, forbidden, quota)
 │   │   └── Foreign      somebody else's object has the name: it is left alone
 │   └── Unavailable      no answer, too slow, too busy: time heals it
+├── NotLeading           another operator may act now: this one must not
 └── FlinkError           Flink's REST interface did not do what was asked
     ├── FlinkUnreachable no answer in time
     └── FlinkRejected    an answer that says no
@@ -38,12 +39,16 @@ class Rejected(KubernetesError):  # noqa: N818
     """The server will not take this object: invalid, forbidden or over quota."""
 
 
-class Foreign(Rejected):  # noqa: N818
+class Foreign(Rejected):
     """Something of somebody else's stands where an object of the job is to be."""
 
 
 class Unavailable(KubernetesError):  # noqa: N818
     """No answer, too slow or too busy."""
+
+
+class NotLeading(StreamJobError):  # noqa: N818
+    """The operator does not surely hold the lease: nothing was done, or it was cut off."""
 
 
 class FlinkError(StreamJobError):

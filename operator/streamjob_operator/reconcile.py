@@ -47,14 +47,16 @@ async def reconcile(world: World, namespace: str, name: str, memory: Memory) -> 
     """Bring the job one step closer to its wish; None when the resource is gone.
 
     Safe to be cut off at any await. Raises KubernetesError when the API server does not answer or
-    somebody wrote in between; the caller waits a little and calls again.
+    somebody wrote in between; the caller waits a little and calls again. Raises NotLeading when the
+    lease is not surely held: nothing is written or done from then on.
     """
     look = await observe(world, namespace, name, memory)
     if look is None:
         return None
     seen = look.observed
     plan = decide(seen, world.settings, world.now())
-    version = await record(world, seen.job, look.version, seen.status, plan.status)
+    async with world.leading():
+        version = await record(world, seen.job, look.version, seen.status, plan.status)
     if version is not None:
         memory.own_versions.add(version)
     for event in plan.events:
@@ -67,7 +69,8 @@ async def _announce(world: World, job: JobRef, event: Event) -> None:
     """An event that can't be posted holds nothing up: status tells the same."""
     log.info("%s/%s: %s: %s", job.namespace, job.name, event.reason, event.message)
     try:
-        await announce(world, job, event)
+        async with world.leading():
+            await announce(world, job, event)
     except KubernetesError as error:
         log.warning("%s/%s: event %s lost: %s", job.namespace, job.name, event.reason, error)
 
@@ -77,7 +80,8 @@ async def _carry_out(world: World, job: JobRef, plan: Plan, memory: Memory) -> N
     for action in plan.actions:
         memory.children = None
         try:
-            await act(world, job, action)
+            async with world.leading():
+                await act(world, job, action)
         except (InvalidSpec, Rejected, FlinkRejected) as refusal:
             log.warning("%s/%s: refused: %s", job.namespace, job.name, refusal)
             memory.trouble = str(refusal)

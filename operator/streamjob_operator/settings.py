@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     """The namespaces served; none means all of them."""
     operator_namespace: str = Field(default="streamjob-system", validation_alias="POD_NAMESPACE")
     """Where the operator's pods run: only they may reach Flink's ports."""
+    pod_name: str | None = Field(default=None, validation_alias="POD_NAME")
+    """The operator's own pod, as the Lease names its holder; unset, the machine's name."""
+    leader_election: bool = True
+    """Without it nothing keeps two operators from acting at the same time."""
     flink_images: dict[str, str] = Field(default_factory=lambda: dict(_IMAGES))
     """`spec.flinkVersion` to image."""
     default_storage_uri: str | None = None

@@ -16,10 +16,11 @@ ROOT: Final = Path(__file__).parents[2]
 OPERATOR: Final = "system:serviceaccount:streamjob-system:streamjob-operator"
 
 
-def test_the_operator_is_deployed_once(deployed: ApiServer) -> None:
+def test_the_operator_is_deployed_with_a_standby(deployed: ApiServer) -> None:
     found = deployed.get("deployment", "streamjob-operator", "-n", "streamjob-system")["spec"]
 
-    assert (found["replicas"], found["strategy"]) == (1, {"type": "Recreate"})
+    assert found["replicas"] == 2
+    assert found["strategy"]["type"] == "RollingUpdate"
     (container,) = found["template"]["spec"]["containers"]
     assert container["image"].startswith("streamjob-operator:")
     assert container["imagePullPolicy"] == "IfNotPresent"
@@ -96,6 +97,26 @@ def test_the_operator_may(deployed: ApiServer, verb: str, resource: str) -> None
 @pytest.mark.parametrize(("verb", "resource"), MAY_NOT)
 def test_the_operator_may_not(deployed: ApiServer, verb: str, resource: str) -> None:
     assert not can(deployed, OPERATOR, verb, resource)
+
+
+@pytest.mark.parametrize(
+    ("verb", "lease", "where", "allowed"),
+    [
+        ("get", "lease/streamjob-operator", "streamjob-system", True),
+        ("update", "lease/streamjob-operator", "streamjob-system", True),
+        ("create", "leases", "streamjob-system", True),
+        ("update", "lease/another", "streamjob-system", False),
+        ("delete", "lease/streamjob-operator", "streamjob-system", False),
+        ("create", "leases", "kube-system", False),
+    ],
+)
+def test_the_operator_has_its_own_lease_and_no_other(
+    deployed: ApiServer, *, verb: str, lease: str, where: str, allowed: bool
+) -> None:
+    said = deployed.kubectl(
+        *("auth", "can-i", verb, lease, "--as", OPERATOR, "-n", where), check=False
+    )
+    assert said.stdout.startswith("yes") is allowed
 
 
 def test_the_operator_may_give_a_job_the_rights_for_high_availability(

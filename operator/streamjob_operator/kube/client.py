@@ -62,7 +62,11 @@ class KubeClient(Protocol):
         ...
 
     async def create(self, body: Body) -> None:
-        """Make an object that must be new, such as an event."""
+        """Make an object that must be new, such as an event. Raises Conflict when it is there."""
+        ...
+
+    async def replace(self, body: Body) -> Body:
+        """Write an object as a whole. Raises Conflict when its version has moved on."""
         ...
 
     async def close(self) -> None:
@@ -131,8 +135,12 @@ class AioKubeClient(KubeClient):
         )
 
     async def create(self, body: Body) -> None:
-        namespace = body["metadata"]["namespace"]
-        await self._call("POST", f"/api/v1/namespaces/{namespace}/events", body=body)
+        await self._call("POST", kind_of(body).path(body["metadata"]["namespace"]), body=body)
+
+    async def replace(self, body: Body) -> Body:
+        meta = body["metadata"]
+        path = kind_of(body).path(meta["namespace"], meta["name"])
+        return await self._call("PUT", path, body=body)
 
     async def _apply(self, path: str, body: Body) -> Body:
         query = [("fieldManager", constants.FIELD_MANAGER), ("force", "true")]

@@ -39,6 +39,8 @@ SERVICE_ACCOUNT: Final = Kind("v1", "ServiceAccount", "serviceaccounts")
 ROLE: Final = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 NETWORK_POLICY: Final = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+LEASE: Final = Kind("coordination.k8s.io/v1", "Lease", "leases")
+EVENT: Final = Kind("v1", "Event", "events")
 NODE: Final = Kind("v1", "Node", "nodes", namespaced=False)
 
 _BY_NAME: Final = {
@@ -54,6 +56,8 @@ _BY_NAME: Final = {
         ROLE,
         ROLE_BINDING,
         NETWORK_POLICY,
+        LEASE,
+        EVENT,
         NODE,
     )
 }

@@ -1,0 +1,262 @@
+"""Which operator may act: leader election by a Kubernetes Lease.
+
+`kubernetes.aio.leaderelection` is not used: it compares the wall clocks of machines, never releases
+the lease, and bounds neither its calls nor the acts of a leader that can't renew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from streamjob_operator.errors import Conflict, KubernetesError, NotFound, NotLeading
+from streamjob_operator.kube.kinds import LEASE, Kind
+
+log = logging.getLogger(__name__)
+
+Body = dict[str, Any]
+
+NAME: Final = "streamjob-operator"
+"""The Lease, in the operator's namespace."""
+LEASE_SECONDS: Final = 10
+"""A candidate takes a lease whose record has not changed for so long."""
+HELD_SECONDS: Final = 7.0
+"""So long after the start of its last successful renewal a leader acts. What is left of the lease
+is for requests on their way and for clocks that don't run at the same speed.
+"""
+RENEW_SECONDS: Final = 2.0
+"""A leader renews this often."""
+RETRY_SECONDS: Final = 0.5
+"""After a renewal that failed."""
+LOOK_SECONDS: Final = 1.0
+"""A candidate reads the lease this often, so that a released one is taken at once."""
+CALL_SECONDS: Final = 3.0
+"""Bound of one call: two renewals can fail before the leader has to stop."""
+
+
+class LeaseClient(Protocol):
+    """What the election asks of the API server. Each raises KubernetesError."""
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Body:
+        """The lease. Raises NotFound."""
+        ...
+
+    async def create(self, body: Body) -> object:
+        """Make the lease. Raises Conflict when it is there."""
+        ...
+
+    async def replace(self, body: Body) -> Body:
+        """Write the lease. Raises Conflict when its version has moved on."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """A version of the lease, as a candidate saw it first."""
+
+    version: str | None
+    """None: there is no lease."""
+    since: float
+
+
+class Leadership:
+    """One process in the election. `monotonic`: seconds of a clock that is never set.
+
+    All times are measured by the process's own clock: the leader from before it asks for a renewal,
+    a candidate from after it has read it. So the leader's time is over before the candidate's.
+    A Lease deleted by hand while it is held is no release: whoever has seen it waits just as long.
+    """
+
+    def __init__(
+        self,
+        kube: LeaseClient,
+        namespace: str,
+        identity: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.identity: Final = identity
+        self._kube = kube
+        self._namespace = namespace
+        self._monotonic = monotonic
+        self._held_until: float | None = None
+        self._written: Body | None = None
+        """The lease as this process wrote it last."""
+        self._seen: _Sight | None = None
+        self._bounds: set[asyncio.Timeout] = set()
+
+    @property
+    def seconds_left(self) -> float:
+        """For how long the lease is surely held; 0 when it is not."""
+        if self._held_until is None:
+            return 0
+        return max(self._held_until - self._monotonic(), 0)
+
+    @asynccontextmanager
+    async def guard(self) -> AsyncIterator[None]:
+        """For acts: cut off when the lease is not surely held any more.
+
+        Raises NotLeading, before the act or in the middle of it.
+        """
+        if not self.seconds_left:
+            raise NotLeading(f"{self.identity} does not hold the lease: nothing is done")
+        bound = asyncio.timeout(self.seconds_left)
+        try:
+            async with bound:
+                self._bounds.add(bound)
+                yield
+        except TimeoutError as error:
+            if bound.expired():
+                raise NotLeading(f"{self.identity} could not renew the lease in time") from error
+            raise
+        finally:
+            self._bounds.discard(bound)
+
+    async def acquire(self) -> None:
+        """Wait until this process is the leader, however long that takes."""
+        log.info("%s is a candidate for the lease %s/%s", self.identity, self._namespace, NAME)
+        while True:
+            if await self.attempt():
+                log.info("%s leads", self.identity)
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def keep(self) -> None:
+        """Renew the lease; returns when it is lost."""
+        wait = RENEW_SECONDS
+        while self.seconds_left:
+            await asyncio.sleep(min(wait, self.seconds_left))
+            wait = RENEW_SECONDS if await self.renew() else RETRY_SECONDS
+        log.error("%s does not lead any more", self.identity)
+
+    async def attempt(self) -> bool:
+        """Look at the lease, and take it if it is free. Returns whether it is held now."""
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._look()
+        except (KubernetesError, TimeoutError) as error:
+            log.info("the lease was not taken: %s", str(error) or "no answer in time")
+        return self.seconds_left > 0
+
+    async def renew(self) -> bool:
+        """Write the lease anew. Returns whether that went well.
+
+        It ends at once when somebody else has written it.
+        """
+        if self._written is None or not self.seconds_left:
+            return False
+        begun = self._monotonic()
+        try:
+            async with asyncio.timeout(min(CALL_SECONDS, self.seconds_left)):
+                written = await self._replace_own(self._written, self._claim)
+        except (KubernetesError, TimeoutError) as error:
+            log.warning("the lease was not renewed: %s", str(error) or "no answer in time")
+            return False
+        if written is None:
+            self._stop_acting()
+            return False
+        self._hold(begun, written)
+        return True
+
+    async def release(self) -> None:
+        """Stop acting, and let another one take the lease at once."""
+        lease, held = self._written, self.seconds_left
+        self._stop_acting()
+        if lease is None or not held:
+            return
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._replace_own(lease, _without_holder)
+        except (KubernetesError, TimeoutError) as error:
+            log.warning("the lease was not released: %s", str(error) or "no answer in time")
+        else:
+            log.info("%s has released the lease", self.identity)
+
+    async def _look(self) -> None:
+        try:
+            lease = await self._kube.get(LEASE, self._namespace, NAME)
+        except NotFound:
+            if self._is_free(None, None):
+                await self._make()
+            return
+        version = lease["metadata"]["resourceVersion"]
+        if self._is_free(version, lease.get("spec") or {}):
+            begun = self._monotonic()
+            self._hold(begun, await self._kube.replace(self._claim(lease)))
+
+    def _is_free(self, version: str | None, spec: Body | None) -> bool:
+        now = self._monotonic()
+        is_first = self._seen is None
+        if self._seen is None or self._seen.version != version:
+            self._seen = _Sight(version, now)
+        if spec is None and is_first:
+            return True
+        if spec is not None and spec.get("holderIdentity") in {None, "", self.identity}:
+            return True
+        duration = max((spec or {}).get("leaseDurationSeconds") or 0, LEASE_SECONDS)
+        return now - self._seen.since >= duration
+
+    async def _make(self) -> None:
+        begun = self._monotonic()
+        metadata = {"namespace": self._namespace, "name": NAME}
+        body = self._claim(
+            {"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": metadata}
+        )
+        await self._kube.create(body)
+        made = await self._kube.get(LEASE, self._namespace, NAME)
+        if made["spec"].get("holderIdentity") == self.identity:
+            self._hold(begun, made)
+
+    async def _replace_own(self, lease: Body, change: Callable[[Body], Body]) -> Body | None:
+        """Renew or release; None when the lease is another's now, or gone.
+
+        A version that has moved on may be this process's own renewal, whose answer was lost.
+        """
+        try:
+            return await self._kube.replace(change(lease))
+        except (Conflict, NotFound) as error:
+            log.info("the lease has changed: %s", error)
+        try:
+            found = await self._kube.get(LEASE, self._namespace, NAME)
+        except NotFound:
+            return None
+        if (found.get("spec") or {}).get("holderIdentity") != self.identity:
+            return None
+        return await self._kube.replace(change(found))
+
+    def _claim(self, lease: Body) -> Body:
+        """The lease with this process as holder. Its times are for people to read."""
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        old = lease.get("spec") or {}
+        spec = old | {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": LEASE_SECONDS,
+            "renewTime": now,
+        }
+        if old.get("holderIdentity") != self.identity:
+            spec |= {"acquireTime": now, "leaseTransitions": (old.get("leaseTransitions") or 0) + 1}
+        return lease | {"spec": spec}
+
+    def _hold(self, begun: float, written: Body) -> None:
+        self._written = written
+        self._held_until = begun + HELD_SECONDS
+        deadline = asyncio.get_running_loop().time() + self.seconds_left
+        for bound in self._bounds:
+            if not bound.expired():
+                bound.reschedule(deadline)
+
+    def _stop_acting(self) -> None:
+        self._held_until = None
+        now = asyncio.get_running_loop().time()
+        for bound in self._bounds:
+            if not bound.expired():
+                bound.reschedule(now)
+
+
+def _without_holder(lease: Body) -> Body:
+    return lease | {"spec": lease["spec"] | {"holderIdentity": ""}}
