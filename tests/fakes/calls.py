@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from streamjob_operator.errors import FlinkUnreachable, Unavailable
-
 WRITES: Final = frozenset({"apply", "apply_status", "delete", "delete_all", "create"})
 """The verbs of the Kubernetes API that change something."""
 
@@ -39,6 +37,14 @@ class Call:
         return self.is_write or self.verb in REQUESTS
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the operator gets for one call; `carried_out`: after the work was done all the same."""
+
+    error: Exception
+    carried_out: bool = False
+
+
 @dataclass
 class _Fault:
     system: str
@@ -66,8 +72,8 @@ class Calls:
     """The operator dies when it makes this call, counted from 1: nothing comes of the call."""
     kill_after: int | None = None
     """The operator dies when this call is done: it never sees the answer."""
-    lose_answer_of: int | None = None
-    """This call is carried out, and times out all the same."""
+    answers: dict[int, Answer] = field(default_factory=dict)
+    """What single calls, counted from 1, are answered with."""
     _faults: list[_Fault] = field(default_factory=list)
 
     def fail(
@@ -95,19 +101,23 @@ class Calls:
         number = len(self.made)
         if number == self.kill_before:
             raise Killed
+        answer = self.answers.get(number)
+        if answer is not None and not answer.carried_out:
+            raise answer.error
         fault = next((fault for fault in self._faults if fault.concerns(call)), None)
         if fault is not None:
             fault.times -= 1
             if not fault.answer_lost:
                 raise fault.error
-        yield
-        if fault is not None:
-            raise fault.error
-        if number == self.kill_after:
-            raise Killed
-        if number == self.lose_answer_of:
-            lost = Unavailable if system == "kube" else FlinkUnreachable
-            raise lost("no answer in time")
+        try:
+            yield
+            if fault is not None:
+                raise fault.error
+        finally:
+            if number == self.kill_after:
+                raise Killed
+            if answer is not None:
+                raise answer.error
 
     def of(self, system: str, verb: str = "", since: int = 0) -> list[Call]:
         """The calls of a kind, without the first `since` of all."""

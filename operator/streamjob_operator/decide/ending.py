@@ -27,6 +27,7 @@ from streamjob_operator.decide.view import (
     flink_job_id,
     in_operation,
     leftovers,
+    was_established,
     without_failure,
 )
 
@@ -54,7 +55,10 @@ def _cancel(view: View, operation: Operation) -> Plan | None:
         return None
     if view.now - operation.started_at > CANCEL_BOUND:
         return None
-    job = view.seen.flink.job
+    flink, job = view.seen.flink, view.seen.flink.job
+    if not flink.reachable and was_established(view) and _leads(view):
+        status = in_operation(view.status, message="waiting for Flink, to have the job cancelled")
+        return Plan(status, look_again=SOON)
     if job is None or job.is_over:
         return None
     status = in_operation(view.status, message="Flink is cancelling the job")
@@ -62,6 +66,10 @@ def _cancel(view: View, operation: Operation) -> Plan | None:
         () if job.state == "CANCELLING" else (CancelJob(view.status.run or 0, flink_job_id(view)),)
     )
     return Plan(status, asks, look_again=AT_ONCE)
+
+
+def _leads(view: View) -> bool:
+    return any(pod.running for pod in view.seen.jobmanagers)
 
 
 def _remove(view: View) -> Plan:

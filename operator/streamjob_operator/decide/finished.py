@@ -102,6 +102,9 @@ def job_failed(view: View) -> Plan:
     job = view.seen.flink.job
     if view.seen.flink.checkpoints is None:
         if job is not None and job.tasks_total:
+            text = f"Flink gave the job up ({problem.message}); asking it for the newest checkpoint"
+            watched = Operation(type=OperationType.RECOVER, started_at=view.now, message=text)
+            status = changed(status, operation=status.operation or watched, state=State.OPERATING)
             return Plan(status, look_again=SOON)
         return job_lost(view, f"the job failed: {problem.message}")
     newest = newest_state(view)

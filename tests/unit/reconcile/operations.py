@@ -1,0 +1,194 @@
+"""Every operation, from its change to its end: what the harnesses of crashes and faults disturb."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from streamjob_operator.kube import kinds
+from tests.fakes.calls import Call
+from tests.unit.reconcile.driver import NAMESPACE, Stage
+
+FINE: Final = {"Ready": True, "Stalled": False, "LastOperationSucceeded": True}
+STATE_STAYS: Final = frozenset({"run", "pause", "resume", "upgrade", "recover", "restart"})
+"""Operations that never let go of a snapshot that status has named."""
+
+
+class Truthful(Stage):
+    """A stage that compares what status says with what is, after each pass that was not cut off."""
+
+    def check(self) -> None:
+        status = self.status
+        alive = [job for job in self.flink.alive if job.begun]
+        if status.state == "Running":
+            (job,) = alive
+            assert job.overview().all_tasks_run
+        if status.state in {"Paused", "Stopped"}:
+            assert alive == []
+            assert self.kube.select(kinds.POD, NAMESPACE) == []
+        if status.state == "Paused":
+            assert status.snapshot is not None
+        if status.snapshot is not None:
+            assert status.snapshot.path in self.flink.files
+        assert self.kubelet.violations == []
+
+
+class Check(Protocol):
+    """Whether the operation came to its end; `refused`: so many starts failed before that."""
+
+    def __call__(self, stage: Stage, *, refused: int = 0) -> None:
+        """Raises AssertionError if it did not."""
+        ...
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operation: the job before it (its last wish), what sets it off, and its end."""
+
+    name: str
+    wish: str | None
+    change: Callable[[Stage], None]
+    check: Check
+
+    async def begin(self) -> Stage:
+        """The job a moment before the change."""
+        stage = Truthful()
+        stage.flink.program = stage.run_at_once
+        if self.wish is None:
+            return stage
+        stage.apply()
+        await stage.settle()
+        if self.wish != "Running":
+            stage.wish(self.wish)
+            await stage.settle()
+        assert stage.status.state == self.wish, stage.told()
+        return stage
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """An operation that nothing disturbed: its calls, and the world before each of its passes."""
+
+    calls: dict[int, Call]
+    """By number, as `Calls` counts."""
+    passes: tuple[tuple[int, bytes], ...]
+    """With the number of calls made before the pass. Pickled: three times faster than deepcopy."""
+
+    def before(self, number: int) -> Stage:
+        """The world before the pass that makes this call."""
+        world = next(world for made, world in reversed(self.passes) if made < number)
+        stage: Stage = pickle.loads(world)
+        return stage
+
+
+async def rehearse(case: Case) -> Rehearsal:
+    """Let the operation come to its end undisturbed."""
+    stage = await case.begin()
+    mark = len(stage.calls.made)
+    case.change(stage)
+    whole = copy.deepcopy(stage)
+    await whole.settle()
+    case.check(whole)
+    check_at_end(case, whole)
+    made = whole.calls.made
+    passes = []
+    while len(stage.calls.made) < len(made):
+        passes.append((len(stage.calls.made), pickle.dumps(stage)))
+        await stage.look()
+    assert stage.calls.made == made
+    return Rehearsal(dict(enumerate(made[mark:], mark + 1)), tuple(passes))
+
+
+def check_at_end(case: Case, stage: Stage) -> None:
+    """What holds at the end, whether the operation succeeded or not."""
+    assert stage.kubelet.violations == []
+    assert stage.status.operation is None
+    check_lineage(stage)
+    named = [status.snapshot.path if status.snapshot else "" for status in stage.history]
+    if case.name in STATE_STAYS:
+        first = next((index for index, path in enumerate(named) if path), len(named))
+        assert "" not in named[first:]
+
+
+def check_lineage(stage: Stage) -> None:
+    """Each run was submitted once, and goes on from the newest state of the one before it."""
+    jobs = [job for job in stage.flink.jobs_by_address.values() if job.begun]
+    assert all(job.took_over_from is None for job in jobs)
+    for before, job in itertools.pairwise(jobs):
+        assert job.restored_path in before.since_last_commit()
+    assert jobs == [] or jobs[0].restored_path is None
+
+
+def check_fine(stage: Stage) -> None:
+    """Nothing is shown but success."""
+    assert stage.conditions == FINE
+    assert stage.warning is None
+
+
+def _is_running_afresh(stage: Stage, *, refused: int = 0) -> None:
+    assert (stage.status.state, stage.status.run) == ("Running", 1 + refused)
+    assert stage.job.restored_path is None
+
+
+def _is_paused(stage: Stage, *, refused: int = 0) -> None:
+    assert refused == 0
+    assert stage.status.state == "Paused"
+    assert stage.status.snapshot is not None
+    assert stage.status.snapshot.origin == "Pause"
+    assert len(stage.triggers) == 1
+    assert _left(stage) == []
+
+
+def _goes_on_from_savepoint(stage: Stage, *, refused: int = 0) -> None:
+    assert (stage.status.state, stage.status.run) == ("Running", 2 + refused)
+    assert stage.status.snapshot is not None
+    assert stage.job.restored_path == stage.status.snapshot.path
+    assert stage.job_of(1).savepoints.keys() == stage.triggers
+    assert len(stage.triggers) == 1
+
+
+def _is_stopped(stage: Stage, *, refused: int = 0) -> None:
+    assert refused == 0
+    assert stage.status.state == "Stopped"
+    assert stage.status.snapshot is None
+    assert stage.triggers == set()
+    assert stage.job_of(1).state == "CANCELED"
+    assert _left(stage) == []
+
+
+def _is_recovered(stage: Stage, *, refused: int = 0) -> None:
+    assert (stage.status.state, stage.status.run) == ("Running", 2 + refused)
+    assert stage.job.restored_path == stage.job_of(1).checkpoints[-1].path
+    assert stage.triggers == set()
+
+
+def _has_a_snapshot(stage: Stage, *, refused: int = 0) -> None:
+    assert refused == 0
+    assert (stage.status.state, stage.status.run) == ("Running", 1)
+    assert stage.status.snapshot is not None
+    assert stage.status.snapshot.origin == "Manual"
+    assert len(stage.status.snapshots) == len(stage.triggers) == 1
+
+
+def _left(stage: Stage) -> list[str]:
+    found = (kinds.DEPLOYMENT, kinds.POD, kinds.SERVICE, kinds.CONFIG_MAP)
+    return [
+        body["metadata"]["name"] for kind in found for body in stage.kube.select(kind, NAMESPACE)
+    ]
+
+
+CASES: Final = (
+    Case("run", None, lambda stage: stage.apply(), _is_running_afresh),
+    Case("pause", "Running", lambda stage: stage.wish("Paused"), _is_paused),
+    Case("resume", "Paused", lambda stage: stage.wish("Running"), _goes_on_from_savepoint),
+    Case("stop", "Running", lambda stage: stage.wish("Stopped"), _is_stopped),
+    Case("upgrade", "Running", lambda stage: stage.edit(parallelism=2), _goes_on_from_savepoint),
+    Case("recover", "Running", lambda stage: stage.job.fail("sink is gone"), _is_recovered),
+    Case("restart", "Running", lambda s: s.edit(restartNonce="1"), _goes_on_from_savepoint),
+    Case("snapshot", "Running", lambda stage: stage.edit(snapshotNonce="1"), _has_a_snapshot),
+    Case("delete", "Running", lambda stage: stage.delete(), _is_stopped),
+)
