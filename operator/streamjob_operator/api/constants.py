@@ -16,11 +16,13 @@ LABEL_JOB: Final = f"{GROUP}/job"
 LABEL_RUN: Final = f"{GROUP}/run"
 """On every object of one run: the run's number, decimal."""
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
-"""`jobmanager` or `taskmanager`."""
+"""`jobmanager`, `taskmanager` or `inspector`."""
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 
 JOBMANAGER: Final = "jobmanager"
 TASKMANAGER: Final = "taskmanager"
+INSPECTOR: Final = "inspector"
+"""The short-lived pod that looks into a job's storage."""
 MAIN_CONTAINER: Final = "flink-main-container"
 
 REST_PORT: Final = 8081

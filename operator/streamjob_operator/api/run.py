@@ -159,6 +159,11 @@ def run_name(name: str, run: int) -> str:
     return f"{name}-run-{run}"
 
 
+def inspector_name(name: str, run: int) -> str:
+    """The pod that looks into the storage of a run."""
+    return f"{name}-inspector-{run}"
+
+
 def account_name(name: str) -> str:
     """The ServiceAccount, Role, RoleBinding and NetworkPolicy of a job, the same for every run."""
     return f"{name}-flink"

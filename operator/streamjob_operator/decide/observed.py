@@ -53,6 +53,11 @@ class PodSeen:
         """The pod of a JobManager, not of a TaskManager."""
         return self.component == constants.JOBMANAGER
 
+    @property
+    def is_inspector(self) -> bool:
+        """The short-lived pod that looks into the job's storage; it runs nothing of the job."""
+        return self.component == constants.INSPECTOR
+
 
 @dataclass(frozen=True)
 class RunSeen:
@@ -75,6 +80,29 @@ class RunSeen:
     def holds_pods(self) -> bool:
         """Something exists that makes pods."""
         return self.jobmanager or self.taskmanagers
+
+
+@dataclass(frozen=True)
+class FoundState:
+    """A complete checkpoint or savepoint that lies in the job's storage."""
+
+    path: str
+    checkpoint_id: int
+    """Flink's number, read from the state's own metadata: the greater one is the newer one."""
+    taken_at: datetime
+    is_savepoint: bool = False
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the inspector pod of a run has found in the job's storage."""
+
+    run: int
+    newest: FoundState | None = None
+    missing: tuple[str, ...] = ()
+    """Directories it was to look into that do not exist."""
+    problem: str = ""
+    """Why it could not look, in words for the user; then nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +142,8 @@ class Observed:
     high_availability: tuple[str, ...] = ()
     """Names of HA ConfigMaps that Flink left, of any run."""
     flink: FlinkSeen = FlinkSeen()
+    inspection: Inspection | None = None
+    """What the inspector pod of the current run has found, once it has ended."""
     region: str | None = None
     zone: str | None = None
     trouble: str = ""

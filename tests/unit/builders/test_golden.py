@@ -39,7 +39,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def _compare(name: str, objects: tuple[dict[str, Any], ...]) -> None:
+def compare(name: str, objects: tuple[dict[str, Any], ...]) -> None:
     path = GOLDEN / f"{name}.yaml"
     text = yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=1000)
     if os.environ.get("UPDATE_GOLDEN"):
@@ -53,7 +53,7 @@ def _compare(name: str, objects: tuple[dict[str, Any], ...]) -> None:
 def test_objects_of_a_run(make: Callable[[], RunRecord]) -> None:
     run = make()
     owner = owner_reference(run.job)
-    _compare(make.__name__, (run_config_map(run, owner), *run_objects(run, owner)))
+    compare(make.__name__, (run_config_map(run, owner), *run_objects(run, owner)))
 
 
 def test_objects_of_a_job() -> None:
@@ -64,4 +64,4 @@ def test_objects_of_a_job() -> None:
         operator_namespace="streamjob-system",
         metrics_namespace="monitoring",
     )
-    _compare("job_objects", objects)
+    compare("job_objects", objects)
