@@ -76,6 +76,12 @@ def failures(cluster: Cluster, numbered_jar: Path) -> dict[str, Job]:
     return {name: cluster.stream_job(name, spec) for name, spec in SPECS.items()}
 
 
+@pytest.mark.failure(
+    what="The job can't start: its script, program, image, storage or snapshot is at fault",
+    shown="bad SQL, no connector, no jar, no class, no image, no room, no storage, no snapshot: "
+    "Stopped, `RunFailed` with the root cause and a remedy; Stalled, 0 CU",
+    kept="nothing: the job never ran, and its pods are gone",
+)
 @pytest.mark.parametrize("name", SPECS)
 def test_the_run_is_stopped_with_the_root_cause_and_a_remedy(
     failures: dict[str, Job], name: str
@@ -99,6 +105,11 @@ def test_the_run_is_stopped_with_the_root_cause_and_a_remedy(
     job.cluster.kubectl("delete", "streamjob", name, "--wait=true", "--timeout=60s")
 
 
+@pytest.mark.failure(
+    what="The edit is invalid",
+    shown="Running, `InvalidSpec` with the wrong value; no warning once it is mended",
+    kept="the same run in the same pods",
+)
 def test_an_invalid_edit_never_disturbs_the_running_job(
     cluster: Cluster, numbered_jar: Path, gone_afterwards: list[Job]
 ) -> None:

@@ -57,6 +57,11 @@ def test_upgrade_by_an_edit(job: Job) -> None:
     goes_on(job)
 
 
+@pytest.mark.failure(
+    what="The new spec can't start",
+    shown="Running, `UpgradeFailed` with the cause, Stalled; no warning once the spec is mended",
+    kept="the state: no record lost or doubled",
+)
 def test_an_upgrade_that_cannot_start_is_rolled_back(job: Job) -> None:
     good = job.spec["jar"]
     job.declare(jar={**good, "mainClass": "com.acme.Nobody"})
@@ -93,6 +98,11 @@ def test_snapshot_on_demand_while_the_job_runs(job: Job) -> None:
     goes_on(job)
 
 
+@pytest.mark.failure(
+    what="A pod is lost",
+    shown="JobManager or TaskManager deleted by force: not Running within 30 s, then Running",
+    kept="the same run, no record lost or doubled",
+)
 @pytest.mark.parametrize("component", ["jobmanager", "taskmanager"])
 def test_a_killed_pod(job: Job, component: str) -> None:
     run = job.status["run"]
@@ -108,6 +118,12 @@ def test_a_killed_pod(job: Job, component: str) -> None:
     goes_on(job)
 
 
+@pytest.mark.failure(
+    what="The operator is killed",
+    shown="killed during a Pause: the next one makes it Paused; killed while a job runs: the "
+    "job's pods stay",
+    kept="the snapshot; no record lost or doubled",
+)
 def test_a_killed_operator_disturbs_nothing_and_finishes_what_it_began(job: Job) -> None:
     operator = ("-n", "streamjob-system")
     job.declare(desiredState="Paused")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cluster.cluster import Cluster, Job, wait_for
 from tests.cluster.records import numbered_records, report, run_that_is
 
@@ -24,6 +26,11 @@ def exact_again(job: Job, output: str) -> None:
     run_that_is(data, lambda: bool(report(data, output).latest.exact), seconds=30)
 
 
+@pytest.mark.failure(
+    what="Flink gives the job up (FAILED)",
+    shown="event `JobFailed`; then Running without a warning, a new run",
+    kept="a checkpoint: the new run starts from it, every record exactly once",
+)
 def test_a_job_that_flink_gave_up_is_recovered_from_its_newest_checkpoint(
     cluster: Cluster, numbered_jar: Path, gone_afterwards: list[Job]
 ) -> None:
@@ -43,6 +50,12 @@ def test_a_job_that_flink_gave_up_is_recovered_from_its_newest_checkpoint(
     exact_again(job, "recovered")
 
 
+@pytest.mark.failure(
+    what="Flink restarts the job",
+    shown="again and again: Operating, operation Recover, `JobRestarting` with the cause; then "
+    "Running, where the warning stays for a while",
+    kept="the same run, every record exactly once",
+)
 def test_a_job_that_keeps_restarting_says_so_and_why(
     cluster: Cluster, numbered_jar: Path, gone_afterwards: list[Job]
 ) -> None:

@@ -109,6 +109,11 @@ async def test_an_edit_between_reading_and_writing_is_a_conflict() -> None:
     assert stage.triggers == set()
 
 
+@pytest.mark.failure(
+    what="The API server is away",
+    shown="30 calls fail during a Pause: Paused in the end",
+    kept="one snapshot: no second one is asked for",
+)
 async def test_an_outage_of_the_api_server_loses_nothing() -> None:
     stage = await running()
     stage.wish("Paused")

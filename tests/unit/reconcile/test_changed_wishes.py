@@ -15,6 +15,11 @@ pytestmark = pytest.mark.unit
 FINE = {"Ready": True, "Stalled": False, "LastOperationSucceeded": True}
 
 
+@pytest.mark.failure(
+    what="The wish is Running again while the job is being paused",
+    shown="the Pause is completed first, then Running",
+    kept="the snapshot: the new run starts from it",
+)
 async def test_running_again_while_the_pause_is_under_way() -> None:
     stage = await running()
     stage.job.savepoints_wait = True
@@ -46,6 +51,11 @@ async def test_running_again_within_one_glance_changes_nothing() -> None:
     assert stage.events == ["Starting", "Started"]
 
 
+@pytest.mark.failure(
+    what="The wish is Paused while the job starts for the first time",
+    shown="Stopped, Ready with reason `NothingToPause`, no warning",
+    kept="nothing: the job never ran",
+)
 async def test_paused_during_a_first_start_cancels_it() -> None:
     stage = Stage()
     stage.flink.on_start[1] = FakeJob.deploy
@@ -73,6 +83,11 @@ async def test_paused_during_a_start_whose_tasks_run_waits_and_pauses() -> None:
     assert len(stage.triggers) == 1
 
 
+@pytest.mark.failure(
+    what="The wish is Paused while the job resumes",
+    shown="Paused and Ready, no failed operation",
+    kept="the snapshot that it was to resume from",
+)
 async def test_paused_during_a_resume_goes_back_to_the_same_snapshot() -> None:
     stage = await paused()
     snapshot = stage.status.snapshot
@@ -101,6 +116,11 @@ async def test_an_edit_during_a_start_starts_anew() -> None:
     assert stage.conditions == FINE
 
 
+@pytest.mark.failure(
+    what="The spec is edited again during an upgrade",
+    shown="Running with the newest spec",
+    kept="the snapshot: the newest run starts from it",
+)
 async def test_an_edit_during_an_upgrade_is_the_one_that_counts() -> None:
     stage = await running()
     stage.flink.on_start[2] = FakeJob.deploy
@@ -228,6 +248,11 @@ async def _unknown() -> Stage:
     return stage
 
 
+@pytest.mark.failure(
+    what="Another operation is under way",
+    shown="Stop: Stopped and Ready, no warning",
+    kept="nothing: Stop discards",
+)
 @pytest.mark.parametrize(
     "moment",
     [
@@ -257,6 +282,11 @@ async def test_stop_overtakes_whatever_is_under_way(moment: object) -> None:
     assert stage.kube.select(kinds.CONFIG_MAP, NAMESPACE) == []
 
 
+@pytest.mark.failure(
+    what="Another operation is under way",
+    shown="deletion: it ends, and no pod is left",
+    kept="nothing: the job is deleted",
+)
 @pytest.mark.parametrize("moment", [_starting, _snapshotting, _upgrading, _restarting, _unknown])
 async def test_deletion_overtakes_whatever_is_under_way(moment: object) -> None:
     stage: Stage = await moment()  # type: ignore[operator]
@@ -272,6 +302,11 @@ async def test_deletion_overtakes_whatever_is_under_way(moment: object) -> None:
     assert stage.kube.select(kinds.POD, NAMESPACE) == []
 
 
+@pytest.mark.failure(
+    what="Pods do not end: their node is lost",
+    shown="during a Stop: Operating, `NodeLost`",
+    kept="no new run starts before the pods are gone",
+)
 async def test_pods_that_do_not_end_are_told_and_hold_the_next_run_back() -> None:
     stage = await running()
     stage.kubelet.node_answers = False

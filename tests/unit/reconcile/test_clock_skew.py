@@ -34,6 +34,11 @@ async def resumed(request: pytest.FixtureRequest) -> Stage:
     return stage
 
 
+@pytest.mark.failure(
+    what="The clocks of nodes differ",
+    shown="up to an hour: Running, recovered",
+    kept="the newest checkpoint, although an earlier snapshot bears a later time",
+)
 async def test_a_recovery_goes_on_from_the_checkpoint_that_came_after_the_snapshot(
     resumed: Stage,
 ) -> None:
@@ -46,6 +51,11 @@ async def test_a_recovery_goes_on_from_the_checkpoint_that_came_after_the_snapsh
     assert resumed.job.restored_path == newest.path
 
 
+@pytest.mark.failure(
+    what="The clocks of nodes differ",
+    shown="up to an hour: recovered",
+    kept="the newest snapshot, taken after the last checkpoint",
+)
 async def test_a_recovery_goes_on_from_the_snapshot_that_came_after_the_last_checkpoint(
     resumed: Stage,
 ) -> None:
@@ -61,6 +71,11 @@ async def test_a_recovery_goes_on_from_the_snapshot_that_came_after_the_last_che
     assert resumed.job.restored_path == snapshot.path
 
 
+@pytest.mark.failure(
+    what="The clocks of nodes differ",
+    shown="up to an hour: `JobRestarting` for a job that keeps restarting, until it was quiet",
+    kept="the job runs on",
+)
 async def test_a_job_that_keeps_restarting_is_told_and_later_forgotten(resumed: Stage) -> None:
     for _ in range(3):
         resumed.job.restart("source lost")

@@ -11,6 +11,11 @@ from tests.unit.reconcile.driver import NAME, NAMESPACE, running
 pytestmark = pytest.mark.unit
 
 
+@pytest.mark.failure(
+    what="A Deployment is removed meanwhile",
+    shown="the TaskManagers', after the snapshot: Paused",
+    kept="that snapshot, with origin Pause",
+)
 async def test_a_complete_snapshot_counts_although_the_taskmanagers_were_removed() -> None:
     stage = await running()
     stage.job.checkpoint()
@@ -28,6 +33,11 @@ async def test_a_complete_snapshot_counts_although_the_taskmanagers_were_removed
     assert stage.status.snapshot.origin == "Pause"
 
 
+@pytest.mark.failure(
+    what="A Deployment is removed meanwhile",
+    shown="the JobManager's: it is put back; Paused without a warning in the same run",
+    kept="the snapshot",
+)
 async def test_a_jobmanager_that_was_removed_during_a_pause_is_put_back() -> None:
     stage = await running(pause={"timeout": "5m"})
     stage.job.savepoints_wait = True
@@ -43,6 +53,12 @@ async def test_a_jobmanager_that_was_removed_during_a_pause_is_put_back() -> Non
     assert (stage.status.state, stage.status.run, stage.warning) == ("Paused", 1, None)
 
 
+@pytest.mark.failure(
+    what="Pods do not end: their node is lost",
+    shown="during a Pause with `UseCheckpoint`: Operating, `NodeLost`; Paused without a warning "
+    "when the node is back",
+    kept="the newest checkpoint, as `snapshot`",
+)
 async def test_a_node_that_is_lost_while_a_checkpoint_stands_in_is_told() -> None:
     stage = await running(pause={"timeout": "30s", "onFailure": "UseCheckpoint"})
     newest = stage.job.checkpoints[-1]
@@ -60,6 +76,11 @@ async def test_a_node_that_is_lost_while_a_checkpoint_stands_in_is_told() -> Non
     assert stage.status.snapshot.path == newest.path
 
 
+@pytest.mark.failure(
+    what="The JobManager is replaced meanwhile",
+    shown="Operating, then Paused",
+    kept="one snapshot",
+)
 async def test_a_jobmanager_replaced_during_the_pause_takes_one_snapshot_in_the_end() -> None:
     stage = await running()
     stage.job.savepoints_wait = True
@@ -77,6 +98,11 @@ async def test_a_jobmanager_replaced_during_the_pause_takes_one_snapshot_in_the_
     assert len(stage.triggers) == 1
 
 
+@pytest.mark.failure(
+    what="Flink can't be asked meanwhile",
+    shown="Operating, then Paused",
+    kept="one snapshot: no second one is asked for",
+)
 async def test_flink_that_cannot_be_asked_during_a_pause_is_waited_for() -> None:
     stage = await running()
     stage.job.savepoints_wait = True

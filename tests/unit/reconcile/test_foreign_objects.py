@@ -27,6 +27,11 @@ def foreign(stage: Stage, kind: Kind, name: str) -> dict[str, Any]:
     return stage.kube.put({"apiVersion": kind.api_version, "kind": kind.name, "metadata": about})
 
 
+@pytest.mark.failure(
+    what="A foreign object has the name of a child",
+    shown="one of the run's own: `RunFailed` naming it; then Running, by the next run",
+    kept="the foreign object, untouched",
+)
 @pytest.mark.parametrize(("kind", "name"), OF_A_RUN, ids=[f"{k.name} {n}" for k, n in OF_A_RUN])
 async def test_a_foreign_object_in_the_way_of_a_run_is_left_alone_and_the_next_run_passes_it(
     kind: Kind, name: str
@@ -48,6 +53,11 @@ async def test_a_foreign_object_in_the_way_of_a_run_is_left_alone_and_the_next_r
     assert stage.kube.read(kind, NAMESPACE, name) == theirs
 
 
+@pytest.mark.failure(
+    what="A foreign object has the name of a child",
+    shown="one that all runs share: Stopped, `RunFailed` naming it, Stalled",
+    kept="the foreign object, untouched",
+)
 @pytest.mark.parametrize("kind", SHARED, ids=[kind.name for kind in SHARED])
 async def test_a_foreign_object_that_every_run_needs_stops_the_job_with_its_name(
     kind: Kind,
@@ -68,6 +78,12 @@ async def test_a_foreign_object_that_every_run_needs_stops_the_job_with_its_name
     assert stage.kube.read(kind, NAMESPACE, name) == theirs
 
 
+@pytest.mark.failure(
+    what="A foreign object has the name of a child",
+    shown="in place of a deleted one: `PutBackFailed`, told once; Running without a warning when"
+    " it is gone",
+    kept="the foreign object, untouched; the same run",
+)
 async def test_a_foreign_object_in_place_of_a_deleted_one_is_told_until_it_is_gone() -> None:
     stage = await running()
     stage.kube.vanish(kinds.SERVICE, NAMESPACE, "orders-jm-1")

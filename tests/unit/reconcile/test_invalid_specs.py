@@ -23,6 +23,11 @@ INVALID = [
 NAMES = ["owned-key", "both", "storage", "version", "type", "select", "script-from"]
 
 
+@pytest.mark.failure(
+    what="The spec is invalid",
+    shown="Stopped, `InvalidSpec` naming the field, Stalled",
+    kept="nothing: no run is started",
+)
 @pytest.mark.parametrize(("spec", "text"), INVALID, ids=NAMES)
 async def test_an_invalid_spec_at_birth_starts_nothing(spec: dict[str, object], text: str) -> None:
     stage = Stage()
@@ -39,6 +44,11 @@ async def test_an_invalid_spec_at_birth_starts_nothing(spec: dict[str, object], 
     assert stage.status.run is None
 
 
+@pytest.mark.failure(
+    what="The edit is invalid",
+    shown="Running, `InvalidSpec` naming the field, Stalled",
+    kept="the job runs on with the last good spec",
+)
 @pytest.mark.parametrize(("spec", "text"), INVALID, ids=NAMES)
 async def test_an_invalid_edit_leaves_the_running_job_alone(
     spec: dict[str, object], text: str

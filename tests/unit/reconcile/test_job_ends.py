@@ -62,6 +62,11 @@ async def test_a_finished_job_is_started_afresh_only_on_a_new_wish(how: str) -> 
     assert stage.job.restored_path is None
 
 
+@pytest.mark.failure(
+    what="The job is cancelled from outside",
+    shown="Stopped, `JobCancelled`, until the wish is Stopped",
+    kept="no run is started by itself",
+)
 async def test_a_job_cancelled_from_outside_is_told_and_never_started_empty() -> None:
     stage = await running()
     stage.job.cancel()
@@ -106,6 +111,11 @@ async def test_a_cancelled_job_that_had_a_snapshot_restarts_from_it() -> None:
     assert stage.job.restored_path == snapshot.path
 
 
+@pytest.mark.failure(
+    what="Flink gives the job up (FAILED)",
+    shown="Running without a warning, a new run; events `JobFailed`, `Recovering`, `Recovered`",
+    kept="the newest checkpoint: the new run starts from it",
+)
 async def test_a_job_that_flink_gave_up_is_recovered_from_its_newest_checkpoint() -> None:
     stage = await running()
     newest = stage.job.checkpoint()
@@ -119,6 +129,11 @@ async def test_a_job_that_flink_gave_up_is_recovered_from_its_newest_checkpoint(
     assert stage.conditions == FINE
 
 
+@pytest.mark.failure(
+    what="Flink gives the job up (FAILED)",
+    shown="when the attempts of `recovery` are used up: Stopped, `JobFailed`, Stalled",
+    kept="the newest checkpoint, as `snapshot`",
+)
 async def test_recovery_is_given_up_after_its_attempts() -> None:
     stage = await running(recovery={"maxAttempts": 2})
     newest = stage.job.checkpoint()
@@ -163,6 +178,11 @@ async def test_attempts_count_anew_after_ten_quiet_minutes() -> None:
     assert (stage.status.state, stage.status.run) == ("Running", 3)
 
 
+@pytest.mark.failure(
+    what="Flink gives the job up (FAILED)",
+    shown="with `recovery.enabled: false`: Stopped, `JobFailed`",
+    kept="the newest checkpoint, as `snapshot`: a new `restartNonce` starts from it",
+)
 async def test_without_recovery_a_failed_job_is_stopped_with_its_checkpoint() -> None:
     stage = await running(recovery={"enabled": False})
     newest = stage.job.checkpoint()
@@ -190,6 +210,11 @@ async def test_a_recovery_is_made_with_the_last_good_spec_where_the_edit_is_inva
     assert stage.warning == "InvalidSpec"
 
 
+@pytest.mark.failure(
+    what="Flink can't be asked",
+    shown="Unknown, not Ready, no warning; then Running",
+    kept="the same run: nothing is touched",
+)
 async def test_flink_that_cannot_be_asked_is_unknown_and_nothing_is_touched() -> None:
     stage = await running()
     stage.flink.unreachable = True
@@ -207,6 +232,11 @@ async def test_flink_that_cannot_be_asked_is_unknown_and_nothing_is_touched() ->
     assert stage.conditions == FINE
 
 
+@pytest.mark.failure(
+    what="Flink can't be asked",
+    shown="for two minutes: Unknown, `JobManagerUnavailable`; then Running without a warning",
+    kept="nothing is touched",
+)
 async def test_flink_that_cannot_be_asked_for_two_minutes_is_a_warning() -> None:
     stage = await running()
     stage.flink.unreachable = True
@@ -241,6 +271,11 @@ async def test_a_failed_pause_is_still_told_after_flink_could_not_be_asked() -> 
     assert (stage.status.state, stage.warning) == ("Running", "PauseFailed")
 
 
+@pytest.mark.failure(
+    what="A pod is lost",
+    shown="all pods of the job: Unknown with 0 CU, then Running",
+    kept="the same run",
+)
 async def test_a_jobmanager_pod_that_is_lost_is_unknown_until_it_is_back() -> None:
     stage = await running()
     for component in ("jobmanager", "taskmanager"):
@@ -257,6 +292,12 @@ async def test_a_jobmanager_pod_that_is_lost_is_unknown_until_it_is_back() -> No
     assert (stage.status.state, stage.status.run) == ("Running", 1)
 
 
+@pytest.mark.failure(
+    what="Flink restarts the job",
+    shown="Operating, operation Recover with the cause, event `JobRestarting`; then Running "
+    "without a warning",
+    kept="the same run",
+)
 async def test_a_job_that_flink_restarts_is_operating_with_the_cause() -> None:
     stage = await running()
     stage.job.restart("source lost")
@@ -283,6 +324,12 @@ async def test_a_flicker_of_the_tasks_is_no_restart() -> None:
     assert stage.status.state == "Running"
 
 
+@pytest.mark.failure(
+    what="Flink restarts the job",
+    shown="again and again: Running and Ready, `JobRestarting` with how often; it goes after "
+    "quiet minutes",
+    kept="the job runs on",
+)
 async def test_a_job_that_keeps_restarting_carries_a_warning_until_it_was_quiet() -> None:
     stage = await running()
     for _ in range(3):
@@ -300,6 +347,11 @@ async def test_a_job_that_keeps_restarting_carries_a_warning_until_it_was_quiet(
     assert stage.warning is None
 
 
+@pytest.mark.failure(
+    what="Checkpoints fail again and again",
+    shown="Running and Ready, `CheckpointsFailing`, until one completes",
+    kept="the job runs on",
+)
 async def test_checkpoints_that_keep_failing_are_advice() -> None:
     stage = await running()
     stage.job.failed_checkpoints = 3
@@ -316,6 +368,11 @@ async def test_checkpoints_that_keep_failing_are_advice() -> None:
     assert stage.warning is None
 
 
+@pytest.mark.failure(
+    what="A child object is deleted by hand",
+    shown="Running, event `PutBack`",
+    kept="the same run: the object is made again",
+)
 @pytest.mark.parametrize("kind", [kinds.SERVICE, kinds.DEPLOYMENT], ids=lambda kind: kind.name)
 async def test_objects_that_somebody_removed_are_made_again(kind: kinds.Kind) -> None:
     stage = await running()

@@ -143,6 +143,11 @@ async def test_stop_asks_flink_to_cancel_first() -> None:
     assert stage.job_of(1).state == "CANCELED"
 
 
+@pytest.mark.failure(
+    what="Flink never ends the cancellation",
+    shown="Stopped, 25 to 40 seconds after the wish",
+    kept="nothing: Stop discards",
+)
 async def test_stop_ends_although_flink_never_cancels() -> None:
     stage = await running()
     stage.job.cancel_takes_for_ever = True
@@ -294,6 +299,11 @@ async def test_a_deletion_may_take_one_last_snapshot() -> None:
     assert len(stage.triggers) == 1
 
 
+@pytest.mark.failure(
+    what="The last snapshot of a deletion fails or takes too long",
+    shown="the deletion ends within two minutes",
+    kept="nothing: the job is deleted",
+)
 @pytest.mark.parametrize("how", ["fails", "takes-for-ever"])
 async def test_a_last_snapshot_never_holds_the_deletion_up_for_long(how: str) -> None:
     stage = await running(deletion={"snapshot": True})

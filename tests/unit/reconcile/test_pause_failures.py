@@ -14,6 +14,11 @@ from tests.unit.reconcile.driver import running
 pytestmark = pytest.mark.unit
 
 
+@pytest.mark.failure(
+    what="The snapshot fails, the job runs on",
+    shown="Running, `PauseFailed` with Flink's cause and the number of attempts; it is tried again",
+    kept="the job runs on",
+)
 async def test_the_snapshot_failed_and_the_job_runs_on() -> None:
     stage = await running()
     stage.job.savepoints_fail = Failure("disk is full")
@@ -30,6 +35,11 @@ async def test_the_snapshot_failed_and_the_job_runs_on() -> None:
     assert stage.job.state == "RUNNING"
 
 
+@pytest.mark.failure(
+    what="The snapshot fails, the job runs on",
+    shown="after the third attempt: Running, `PauseFailed`, Stalled",
+    kept="the job runs on",
+)
 async def test_a_failed_pause_is_tried_again_with_growing_distance_then_given_up() -> None:
     stage = await running()
     stage.job.savepoints_fail = Failure("disk is full")
@@ -98,6 +108,11 @@ async def test_a_failed_pause_is_forgotten_when_the_wish_changes(wish: str) -> N
     assert stage.conditions == {"Ready": True, "Stalled": False, "LastOperationSucceeded": True}
 
 
+@pytest.mark.failure(
+    what="The snapshot takes longer than `pause.timeout`",
+    shown="Operating, `PauseSlow`; Paused without a warning once it is done",
+    kept="the one snapshot: no second one is asked for",
+)
 async def test_a_slow_snapshot_is_told_and_not_asked_for_twice() -> None:
     stage = await running(pause={"timeout": "60s"})
     stage.job.savepoints_wait = True
@@ -113,6 +128,11 @@ async def test_a_slow_snapshot_is_told_and_not_asked_for_twice() -> None:
     assert (stage.status.state, stage.warning) == ("Paused", None)
 
 
+@pytest.mark.failure(
+    what="The job dies before its snapshot is complete",
+    shown="Stopped, `PauseFailed`, Stalled",
+    kept="the newest checkpoint, as `snapshot` with origin Checkpoint",
+)
 async def test_a_job_that_dies_during_the_pause_keeps_its_newest_checkpoint() -> None:
     stage = await running()
     stage.job.savepoints_wait = True
@@ -129,6 +149,11 @@ async def test_a_job_that_dies_during_the_pause_keeps_its_newest_checkpoint() ->
     assert stage.conditions == {"Ready": False, "Stalled": True, "LastOperationSucceeded": False}
 
 
+@pytest.mark.failure(
+    what="The job dies before its snapshot is complete",
+    shown="Running without a warning, once the wish is Running again",
+    kept="that checkpoint: the new run starts from it",
+)
 async def test_running_again_after_that_goes_on_from_the_checkpoint() -> None:
     stage = await running()
     stage.job.savepoints_wait = True
@@ -145,6 +170,11 @@ async def test_running_again_after_that_goes_on_from_the_checkpoint() -> None:
     assert stage.job.restored_path == newest.path
 
 
+@pytest.mark.failure(
+    what="The job fails while stopping, its snapshot is complete",
+    shown="Paused, no warning",
+    kept="that snapshot, with origin Pause",
+)
 async def test_a_job_that_fails_after_its_snapshot_is_complete_is_paused() -> None:
     stage = await running()
     stage.job.dies_with_savepoint = Failure("sink failed while stopping")
@@ -157,6 +187,11 @@ async def test_a_job_that_fails_after_its_snapshot_is_complete_is_paused() -> No
     assert stage.status.snapshot.origin == "Pause"
 
 
+@pytest.mark.failure(
+    what="The request times out, Flink completes the snapshot later",
+    shown="Paused",
+    kept="the late snapshot: no second one is asked for",
+)
 async def test_a_request_that_timed_out_here_is_adopted_when_flink_completes_it() -> None:
     stage = await running()
     lost = FlinkUnreachable("no answer within 5 s")
@@ -171,6 +206,11 @@ async def test_a_request_that_timed_out_here_is_adopted_when_flink_completes_it(
     assert stage.status.snapshot.path in stage.flink.files
 
 
+@pytest.mark.failure(
+    what="The request does not reach Flink",
+    shown="Paused, once the request gets through",
+    kept="one snapshot: the request is repeated under the same id",
+)
 async def test_a_request_that_never_reached_flink_is_sent_again_under_the_same_id() -> None:
     stage = await running()
     lost = FlinkUnreachable("no answer within 5 s")
@@ -184,6 +224,11 @@ async def test_a_request_that_never_reached_flink_is_sent_again_under_the_same_i
     assert len(stage.triggers) == 1
 
 
+@pytest.mark.failure(
+    what="The job keeps restarting while it is to be paused",
+    shown="Operating or Running, `PauseFailed` after `pause.timeout`",
+    kept="the same run: it is never taken down",
+)
 async def test_a_job_that_keeps_restarting_is_never_taken_down_for_a_pause() -> None:
     stage = await running(pause={"timeout": "60s"})
     stage.job.restart("source lost")
@@ -198,6 +243,11 @@ async def test_a_job_that_keeps_restarting_is_never_taken_down_for_a_pause() -> 
     assert stage.job.asked == []
 
 
+@pytest.mark.failure(
+    what="The job keeps restarting while it is to be paused",
+    shown="with `pause.onFailure: UseCheckpoint`: Paused, event `UsingCheckpoint`",
+    kept="the newest checkpoint, as `snapshot` with origin Checkpoint",
+)
 async def test_use_checkpoint_pauses_a_job_that_keeps_restarting() -> None:
     stage = await running(pause={"timeout": "60s", "onFailure": "UseCheckpoint"})
     newest = stage.job.checkpoints[-1]
@@ -212,6 +262,11 @@ async def test_use_checkpoint_pauses_a_job_that_keeps_restarting() -> None:
     assert "UsingCheckpoint" in stage.events
 
 
+@pytest.mark.failure(
+    what="A batch job is to be paused",
+    shown="Running, `PauseUnsupported`, Stalled",
+    kept="the job runs on",
+)
 async def test_a_batch_job_cannot_be_paused() -> None:
     stage = await running()
     stage.job.job_type = "BATCH"
@@ -224,6 +279,11 @@ async def test_a_batch_job_cannot_be_paused() -> None:
     assert stage.conditions["Stalled"]
 
 
+@pytest.mark.failure(
+    what="A bounded job finishes meanwhile",
+    shown="Stopped, Ready with reason `JobFinished`, no warning",
+    kept="nothing to go on from: the job is done",
+)
 async def test_a_bounded_job_that_finishes_during_the_pause_is_finished() -> None:
     stage = await running()
     stage.job.savepoints_wait = True
@@ -238,6 +298,11 @@ async def test_a_bounded_job_that_finishes_during_the_pause_is_finished() -> Non
     assert stage.warning is None
 
 
+@pytest.mark.failure(
+    what="The job is cancelled from outside meanwhile",
+    shown="Stopped, `JobCancelled`",
+    kept="nothing: whoever cancels removes the checkpoints",
+)
 async def test_a_job_cancelled_from_outside_during_the_pause_is_told() -> None:
     stage = await running()
     stage.job.savepoints_wait = True

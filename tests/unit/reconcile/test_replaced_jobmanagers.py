@@ -18,6 +18,11 @@ pytestmark = pytest.mark.unit
 LOST = {"Ready": False, "Stalled": True, "LastOperationSucceeded": False}
 
 
+@pytest.mark.failure(
+    what="Flink gives the job up (FAILED)",
+    shown="after a new JobManager had taken over: Running, a new run",
+    kept="the checkpoint that the JobManager itself had restored",
+)
 async def test_a_recovery_goes_on_from_what_the_jobmanager_itself_restored() -> None:
     stage = await running()
     stage.edit(snapshotNonce="1")
@@ -58,6 +63,11 @@ async def _failed(*, lists_result: bool) -> Stage:
     return stage
 
 
+@pytest.mark.failure(
+    what="Nobody knows the newest state of a job that failed",
+    shown="Stopped, `JobFailed`, Stalled; the remedy is `spec.restore.snapshot`",
+    kept="no run is started by itself, not by an edit either",
+)
 @pytest.mark.parametrize("lists_result", [True, False], ids=["result-only", "not-named"])
 async def test_a_job_whose_newest_state_nobody_knows_is_never_started_by_itself(
     *, lists_result: bool
@@ -105,6 +115,12 @@ async def test_a_job_that_is_not_named_for_a_moment_only_is_waited_for() -> None
     assert (stage.status.state, stage.status.run, stage.warning) == ("Running", 1, None)
 
 
+@pytest.mark.failure(
+    what="Nobody knows whether the snapshot was completed",
+    shown="Stopped, `PauseFailed`, Stalled; the warning names the snapshot's directory and "
+    "`spec.restore.snapshot`",
+    kept="what may lie in that directory; no run is started by itself",
+)
 @pytest.mark.parametrize("lists_result", [True, False], ids=["result-only", "not-named"])
 async def test_a_pause_whose_outcome_nobody_knows_names_where_the_snapshot_lies(
     *, lists_result: bool
@@ -132,6 +148,11 @@ async def test_a_pause_whose_outcome_nobody_knows_names_where_the_snapshot_lies(
     assert stage.conditions == LOST
 
 
+@pytest.mark.failure(
+    what="Nobody knows whether the snapshot was completed",
+    shown="Running without a warning, once `restore.snapshot` names what was found",
+    kept="that snapshot: the new run starts from it",
+)
 async def test_a_pause_whose_outcome_nobody_knows_can_be_resumed_from_what_was_found() -> None:
     stage = await running()
     stage.job.savepoints_wait = True
@@ -189,6 +210,12 @@ async def test_a_start_that_may_have_checkpoints_is_not_abandoned_while_its_pods
     assert stage.job.restored_path in {newest, stage.job_of(1).saved[-1]}
 
 
+@pytest.mark.failure(
+    what="Flink can't be asked",
+    shown="still Unknown while the JobManager does not name the job yet; then Running without a "
+    "warning",
+    kept="the same run",
+)
 async def test_a_jobmanager_that_leads_again_may_take_a_moment_to_name_the_job() -> None:
     stage = await running()
     stage.flink.unreachable = True

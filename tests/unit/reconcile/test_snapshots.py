@@ -67,6 +67,11 @@ async def test_a_slow_snapshot_leaves_no_warning_when_it_is_done() -> None:
     assert stage.warning is None
 
 
+@pytest.mark.failure(
+    what="A snapshot on demand fails",
+    shown="Running, `SnapshotFailed` after three attempts",
+    kept="the job runs on",
+)
 async def test_a_snapshot_that_fails_is_tried_again_and_then_given_up() -> None:
     stage = await running()
     stage.job.savepoints_fail = Failure("disk is full")
@@ -80,6 +85,11 @@ async def test_a_snapshot_that_fails_is_tried_again_and_then_given_up() -> None:
     assert stage.condition("LastOperationSucceeded") == ("False", "SnapshotFailed")
 
 
+@pytest.mark.failure(
+    what="A snapshot on demand fails",
+    shown="because nothing runs: Paused, `SnapshotFailed`",
+    kept="the job stays paused",
+)
 async def test_a_snapshot_while_nothing_runs_is_a_warning() -> None:
     stage = await paused()
     stage.edit(snapshotNonce="1")

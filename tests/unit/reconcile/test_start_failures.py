@@ -16,6 +16,11 @@ GIVEN_UP = {"Ready": False, "Stalled": True, "LastOperationSucceeded": False}
 BAD_SQL = "SQL validation failed. From line 3, column 27: Object 'order' not found"
 
 
+@pytest.mark.failure(
+    what="The job can't start: its script, program, image, storage or snapshot is at fault",
+    shown="the script: Stopped, `RunFailed` with line and remedy, Stalled, not tried again",
+    kept="nothing: the job never ran",
+)
 async def test_a_script_that_flink_refuses_is_not_tried_again() -> None:
     stage = Stage()
     stage.flink.on_start[1] = lambda job: job.fail_in_program(BAD_SQL)
@@ -83,6 +88,11 @@ async def test_a_program_that_starts_no_job_is_wrong_not_finished() -> None:
     assert stage.conditions == GIVEN_UP
 
 
+@pytest.mark.failure(
+    what="The job can't start: something that time can heal",
+    shown="after three runs: Stopped, `RunFailed` with three attempts, Stalled",
+    kept="nothing: the job never ran",
+)
 async def test_errors_of_infrastructure_are_tried_three_times() -> None:
     stage = Stage()
     for run in (1, 2, 3, 4):
@@ -129,6 +139,11 @@ async def test_a_start_has_failed_at_the_third_restart_of_the_job() -> None:
     assert "wrong password" in stage.status.warning.message
 
 
+@pytest.mark.failure(
+    what="The job can't start: its script, program, image, storage or snapshot is at fault",
+    shown="the image: Operating, `PodsPending`; after `start.timeout` Stopped, `RunFailed`",
+    kept="nothing: the job never ran",
+)
 async def test_an_image_that_cannot_be_pulled_is_waited_for_until_the_start_times_out() -> None:
     stage = Stage()
     stage.kubelet.fates["jobmanager"] = Fate(waiting="ImagePullBackOff", message="not found")
@@ -147,6 +162,11 @@ async def test_an_image_that_cannot_be_pulled_is_waited_for_until_the_start_time
     assert stage.conditions == GIVEN_UP
 
 
+@pytest.mark.failure(
+    what="No room on the nodes",
+    shown="Operating, `PodsPending` with the scheduler's words; Running when there is room",
+    kept="the same run",
+)
 async def test_no_room_on_the_nodes_is_named_and_ends_when_there_is_room() -> None:
     stage = Stage()
     stage.kubelet.fates["taskmanager"] = Fate(unschedulable="0/1 nodes: Insufficient cpu")
@@ -162,6 +182,11 @@ async def test_no_room_on_the_nodes_is_named_and_ends_when_there_is_room() -> No
     assert (stage.status.state, stage.warning, stage.status.run) == ("Running", None, 1)
 
 
+@pytest.mark.failure(
+    what="The job can't start: its script, program, image, storage or snapshot is at fault",
+    shown="the image's name or the main class: within a minute Stopped, `RunFailed`, Stalled",
+    kept="nothing: the job never ran",
+)
 @pytest.mark.parametrize(
     ("fate", "text"),
     [
@@ -207,6 +232,11 @@ async def test_a_jobmanager_that_keeps_ending_fails_the_start_after_its_third_en
     assert (stage.status.state, stage.warning) == ("Stopped", "RunFailed")
 
 
+@pytest.mark.failure(
+    what="Kubernetes refuses an object",
+    shown="Stopped, `RunFailed` with Kubernetes' words, Stalled",
+    kept="nothing: the job never ran",
+)
 async def test_what_kubernetes_refuses_is_told() -> None:
     stage = Stage()
     refusal = Rejected('deployments.apps "orders-jm-1" is forbidden: exceeded quota')
@@ -221,6 +251,11 @@ async def test_what_kubernetes_refuses_is_told() -> None:
     assert stage.conditions == GIVEN_UP
 
 
+@pytest.mark.failure(
+    what="The snapshot to resume from is missing",
+    shown="Paused, `ResumeFailed`, Stalled",
+    kept="the reference to the snapshot; never an empty start",
+)
 async def test_a_resume_whose_snapshot_is_missing_stays_paused_and_keeps_the_reference() -> None:
     stage = await paused()
     snapshot = stage.status.snapshot
@@ -252,6 +287,11 @@ async def test_that_snapshot_put_back_can_be_resumed_with_a_new_nonce() -> None:
     assert stage.job.restored_path == snapshot.path
 
 
+@pytest.mark.failure(
+    what="A start fails after a checkpoint of its own",
+    shown="a Resume: Paused, `ResumeFailed`",
+    kept="that checkpoint becomes `snapshot`: the next attempt starts from it",
+)
 async def test_a_start_that_failed_after_a_checkpoint_of_its_own_keeps_that_one() -> None:
     def commits_then_fails(job: FakeJob) -> None:
         job.run()
@@ -274,6 +314,11 @@ async def test_a_start_that_failed_after_a_checkpoint_of_its_own_keeps_that_one(
     assert stage.status.started_from == stage.job_of(2).checkpoints[-1].path
 
 
+@pytest.mark.failure(
+    what="A start fails after a checkpoint of its own",
+    shown="a first Run: Running, by a second run",
+    kept="that checkpoint: the second run starts from it",
+)
 async def test_a_first_run_that_failed_after_a_checkpoint_is_never_started_empty() -> None:
     def commits_then_fails(job: FakeJob) -> None:
         job.run()

@@ -61,6 +61,11 @@ async def test_a_stateless_upgrade_starts_empty() -> None:
     assert stage.status.run == 2
 
 
+@pytest.mark.failure(
+    what="The new spec can't start",
+    shown="Running with the previous spec, `UpgradeFailed`, Stalled; event `RolledBack`",
+    kept="the snapshot of the upgrade: the previous spec runs from it",
+)
 async def test_an_upgrade_that_cannot_start_goes_back_to_the_previous_spec() -> None:
     stage = await running()
     stage.flink.on_start[2] = lambda job: job.fail_in_program("no such class")
@@ -119,6 +124,11 @@ async def test_an_edit_back_after_a_rollback_clears_the_warning_and_restarts_not
     assert stage.condition("Ready") == ("True", "Running")
 
 
+@pytest.mark.failure(
+    what="Neither the new spec nor the previous one starts",
+    shown="Paused, `UpgradeFailed`, Stalled",
+    kept="the snapshot",
+)
 async def test_an_upgrade_whose_previous_spec_does_not_start_either_ends_paused() -> None:
     stage = await running()
     for run in (2, 3):
@@ -160,6 +170,11 @@ async def test_a_failed_snapshot_after_a_rollback_does_not_bring_the_upgrade_bac
     assert stage.warning == "UpgradeFailed"
 
 
+@pytest.mark.failure(
+    what="The snapshot for the upgrade fails",
+    shown="Running, `UpgradeFailed`; Stalled when the attempts are used up",
+    kept="the same run goes on",
+)
 async def test_an_upgrade_whose_snapshot_fails_leaves_the_job_running() -> None:
     stage = await running(retry={"maxAttempts": 1})
     stage.job.savepoints_fail = Failure("disk is full")
