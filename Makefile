@@ -60,7 +60,8 @@ dev: venv cluster-quiet ## Run the operator as a process in the test bed, restar
 	fi
 	@echo "The operator runs here now; Ctrl-C ends it. In another terminal:"
 	@echo "  export KUBECONFIG=$$($(TESTBED) kubeconfig)"
-	@export STREAMJOB_LEADER_ELECTION=false; exec $(TESTBED) enter $(VENV)/bin/watchfiles --filter python --sigint-timeout 10 \
+	@STREAMJOB_LEADER_ELECTION=false \
+		exec $(TESTBED) enter $(VENV)/bin/watchfiles --filter python --sigint-timeout 10 \
 		$(VENV)/bin/streamjob-operator operator/streamjob_operator
 
 ##

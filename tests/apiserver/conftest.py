@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.apiserver.apiserver import ApiServer, ApiServerError, running_apiserver
+from tests.fakes.live import Live, live
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -53,3 +54,16 @@ def namespace(apiserver: ApiServer) -> str:
     name = f"test-{uuid.uuid4().hex[:8]}"
     apiserver.kubectl("create", "namespace", name)
     return name
+
+
+@pytest.fixture
+async def cluster(
+    deployed: ApiServer,
+    namespace: str,
+    operator_kubeconfig: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Live]:
+    """Played nodes and Flinks in that namespace; no operator runs yet."""
+    monkeypatch.setenv("KUBECONFIG", str(operator_kubeconfig))
+    async with live(namespace, deployed.kubeconfig, operator_kubeconfig) as made:
+        yield made

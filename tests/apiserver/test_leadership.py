@@ -19,8 +19,7 @@ from streamjob_operator.errors import NotFound, NotLeading
 from streamjob_operator.handlers.running import serve
 from streamjob_operator.kube import kinds
 from streamjob_operator.kube.leadership import LEASE_SECONDS, RENEW_SECONDS, Leadership
-from tests.apiserver.apiserver import ApiServer
-from tests.fakes.live import Live, live
+from tests.fakes.live import Live
 
 pytestmark = pytest.mark.apiserver
 
@@ -29,16 +28,10 @@ SYSTEM = "streamjob-system"
 
 
 @pytest.fixture
-async def cluster(
-    deployed: ApiServer,
-    namespace: str,
-    operator_kubeconfig: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Live]:
-    monkeypatch.setenv("KUBECONFIG", str(operator_kubeconfig))
-    async with live(namespace, deployed.kubeconfig, operator_kubeconfig) as made:
-        await made.administrator.delete(kinds.LEASE, SYSTEM, "streamjob-operator")
-        yield made
+async def cluster(cluster: Live) -> Live:
+    """Nobody holds the lease, which all namespaces share."""
+    await cluster.administrator.delete(kinds.LEASE, SYSTEM, "streamjob-operator")
+    return cluster
 
 
 @dataclass

@@ -20,18 +20,6 @@ NAME = "orders"
 
 
 @pytest.fixture
-async def cluster(
-    deployed: ApiServer,
-    namespace: str,
-    operator_kubeconfig: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Live]:
-    monkeypatch.setenv("KUBECONFIG", str(operator_kubeconfig))
-    async with live(namespace, deployed.kubeconfig, operator_kubeconfig) as made:
-        yield made
-
-
-@pytest.fixture
 async def restless(
     deployed: ApiServer,
     namespace: str,

@@ -53,11 +53,6 @@ class PodSeen:
         """The pod of a JobManager, not of a TaskManager."""
         return self.component == constants.JOBMANAGER
 
-    @property
-    def is_inspector(self) -> bool:
-        """The short-lived pod that looks into the job's storage; it runs nothing of the job."""
-        return self.component == constants.INSPECTOR
-
 
 @dataclass(frozen=True)
 class RunSeen:
@@ -142,8 +137,6 @@ class Observed:
     high_availability: tuple[str, ...] = ()
     """Names of HA ConfigMaps that Flink left, of any run."""
     flink: FlinkSeen = FlinkSeen()
-    inspection: Inspection | None = None
-    """What the inspector pod of the current run has found, once it has ended."""
     region: str | None = None
     zone: str | None = None
     trouble: str = ""

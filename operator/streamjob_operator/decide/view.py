@@ -148,8 +148,12 @@ def newest_state(view: View) -> Snapshot | None:
         return kept
     # Flink's numbers, never times: the clocks of two nodes may differ by more than a checkpoint.
     # What the JobManager does not list is older than all that it does.
-    is_listed = kept is not None and saved is not None and _same_place(saved.path, kept.path)
-    if is_listed and saved is not None and saved.number > newest.number:
+    if (
+        kept is not None
+        and saved is not None
+        and _same_place(saved.path, kept.path)
+        and saved.number > newest.number
+    ):
         return kept
     name = newest.path.rstrip("/").rsplit("/", 1)[-1]
     return Snapshot(

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from streamjob_operator.kube import kinds
 from tests.unit.reconcile.driver import NAMESPACE, Stage
-from tests.unit.reconcile.test_changed_wishes import (
-    _announced,
-    _ending,
-    _image_missing,
-    _restarting,
-    _resuming,
-    _snapshotting,
-    _starting,
-    _unknown,
-    _upgrading,
-    _waiting_for_a_retry,
-)
+from tests.unit.reconcile.moments import MOMENTS, Moment, name_of
+from tests.unit.reconcile.operations import check_fine
 
 pytestmark = pytest.mark.unit
 
-FINE = {"Ready": True, "Stalled": False, "LastOperationSucceeded": True}
-MOMENTS = [
-    _announced,
-    _starting,
-    _image_missing,
-    _waiting_for_a_retry,
-    _snapshotting,
-    _ending,
-    _resuming,
-    _upgrading,
-    _restarting,
-    _unknown,
-]
 CHANGES: list[dict[str, Any]] = [
     {"desiredState": "Running"},
     {"desiredState": "Paused"},
@@ -66,9 +42,9 @@ def _heal(stage: Stage) -> None:
     kept="what any run has saved, unless the wish was Stopped; pods of two runs never meet",
 )
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: "-".join(map(str, change.values())))
-@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__.strip("_"))
+@pytest.mark.parametrize("moment", MOMENTS, ids=name_of)
 async def test_any_wish_at_any_moment_of_an_operation_comes_true(
-    moment: Callable[[], Awaitable[Stage]], change: dict[str, Any]
+    moment: Moment, change: dict[str, Any]
 ) -> None:
     stage = await moment()
     stage.edit(**change)
@@ -81,8 +57,7 @@ async def test_any_wish_at_any_moment_of_an_operation_comes_true(
     nothing_to_pause = stage.condition("Ready") == ("True", "NothingToPause")
     expected = "Stopped" if wish == "Paused" and nothing_to_pause else wish
     assert stage.status.state == expected, stage.told()
-    assert stage.conditions == FINE, stage.told()
-    assert stage.warning is None
+    check_fine(stage)
     assert stage.status.observed_restart_nonce == change.get("restartNonce")
     assert stage.kubelet.violations == []
     saved = [path for job in stage.flink.jobs_by_address.values() for path in job.saved]

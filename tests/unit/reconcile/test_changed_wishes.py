@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from streamjob_operator.errors import Unavailable
 from streamjob_operator.kube import kinds
 from tests.fakes.flink_job import FakeJob
-from tests.fakes.kubelet import Fate
 from tests.unit.reconcile.driver import NAMESPACE, Stage, paused, running
+from tests.unit.reconcile.moments import MOMENTS, Moment, name_of
 
 pytestmark = pytest.mark.unit
 
@@ -168,108 +167,14 @@ async def test_a_start_that_fails_when_nobody_wants_it_any_more_is_no_failure() 
     assert stage.warning is None
 
 
-async def _starting() -> Stage:
-    stage = Stage()
-    stage.flink.on_start[1] = FakeJob.deploy
-    stage.apply()
-    await stage.until(lambda it: it.flink.alive)
-    return stage
-
-
-async def _announced() -> Stage:
-    stage = Stage()
-    stage.apply()
-    stage.calls.fail("kube", "apply", Unavailable("no answer"), times=99)
-    await stage.until(lambda it: it.status.run == 1)
-    stage.calls.heal()
-    return stage
-
-
-async def _image_missing() -> Stage:
-    stage = Stage()
-    stage.kubelet.fates["jobmanager"] = Fate(waiting="ImagePullBackOff", message="not found")
-    stage.apply()
-    await stage.looks(20)
-    return stage
-
-
-async def _waiting_for_a_retry() -> Stage:
-    stage = Stage()
-    stage.flink.on_start[1] = lambda job: job.fail("Connection refused")
-    stage.apply()
-    await stage.until(lambda it: it.status.state == "Stopped" and it.status.retry)
-    return stage
-
-
-async def _snapshotting() -> Stage:
-    stage = await running()
-    stage.job.savepoints_wait = True
-    stage.wish("Paused")
-    await stage.looks(2)
-    return stage
-
-
-async def _ending() -> Stage:
-    stage = await running()
-    stage.kubelet.node_answers = False
-    stage.wish("Paused")
-    await stage.until(lambda it: it.status.operation and it.status.operation.phase == "Ending")
-    stage.kubelet.node_answers = True
-    return stage
-
-
-async def _resuming() -> Stage:
-    stage = await paused()
-    stage.flink.on_start[2] = FakeJob.deploy
-    stage.wish("Running")
-    await stage.until(lambda it: it.status.run == 2 and it.flink.alive)
-    return stage
-
-
-async def _upgrading() -> Stage:
-    stage = await running()
-    stage.flink.on_start[2] = FakeJob.deploy
-    stage.edit(parallelism=2)
-    await stage.until(lambda it: it.status.run == 2 and it.flink.alive)
-    return stage
-
-
-async def _restarting() -> Stage:
-    stage = await running()
-    stage.job.restart("source lost")
-    await stage.looks(3)
-    return stage
-
-
-async def _unknown() -> Stage:
-    stage = await running()
-    stage.flink.unreachable = True
-    await stage.looks(6)
-    return stage
-
-
 @pytest.mark.failure(
     what="Another operation is under way",
     shown="Stop: Stopped and Ready, no warning",
     kept="nothing: Stop discards",
 )
-@pytest.mark.parametrize(
-    "moment",
-    [
-        _announced,
-        _starting,
-        _image_missing,
-        _waiting_for_a_retry,
-        _snapshotting,
-        _ending,
-        _resuming,
-        _upgrading,
-        _restarting,
-        _unknown,
-    ],
-)
-async def test_stop_overtakes_whatever_is_under_way(moment: object) -> None:
-    stage: Stage = await moment()  # type: ignore[operator]
+@pytest.mark.parametrize("moment", MOMENTS, ids=name_of)
+async def test_stop_overtakes_whatever_is_under_way(moment: Moment) -> None:
+    stage = await moment()
     stage.wish("Stopped")
 
     await stage.settle()
@@ -287,9 +192,9 @@ async def test_stop_overtakes_whatever_is_under_way(moment: object) -> None:
     shown="deletion: it ends, and no pod is left",
     kept="nothing: the job is deleted",
 )
-@pytest.mark.parametrize("moment", [_starting, _snapshotting, _upgrading, _restarting, _unknown])
-async def test_deletion_overtakes_whatever_is_under_way(moment: object) -> None:
-    stage: Stage = await moment()  # type: ignore[operator]
+@pytest.mark.parametrize("moment", MOMENTS, ids=name_of)
+async def test_deletion_overtakes_whatever_is_under_way(moment: Moment) -> None:
+    stage = await moment()
     stage.delete()
 
     for _ in range(200):

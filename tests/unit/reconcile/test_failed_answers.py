@@ -30,4 +30,7 @@ async def test_a_failed_job_whose_checkpoints_cannot_be_read_is_not_shown_as_run
 
     await stage.looks(60)
 
-    assert stage.status.state != "Running"
+    assert stage.status.state == "Operating"
+    assert stage.status.operation is not None
+    assert stage.status.operation.type == "Recover"
+    assert "sink is gone" in stage.status.operation.message
