@@ -68,8 +68,8 @@ class Checkpoint:
     """On the JobManager's clock, which may differ from every other one."""
     is_savepoint: bool = False
     number: int = 0
-    """Flink's own, from one sequence for both kinds: the greater one is the newer one. 0 where it is
-    not known: older than all others.
+    """Flink's own, from one sequence for both kinds: the greater one is the newer one. 0 where it
+    is not known: older than all others.
     """
 
 
