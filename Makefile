@@ -44,7 +44,7 @@ cluster-down: ## End the test bed; its builds stay in the cache
 image: $(IMAGE) ## Build the operator's image to build/streamjob-operator.tar
 
 $(IMAGE): Dockerfile .dockerignore pyproject.toml README.md requirements/operator.txt requirements/build.txt \
-		$(shell find operator -name '*.py' -o -name py.typed)
+		$(shell find operator -name '*.py' -o -name '*.java' -o -name py.typed)
 	@$(TESTBED) operator-image $@
 	@echo "The operator's image is in $@"
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from streamjob_operator.api import constants
-from streamjob_operator.api.run import JobRef, RunRecord, flink_job_id_of
+from streamjob_operator.api.run import JobRef, RunRecord, flink_job_id_of, run_name
+from streamjob_operator.builders.inspector import inspector_pod
 from streamjob_operator.builders.metadata import owner_reference
-from streamjob_operator.builders.run import job_objects, run_config_map, run_objects
+from streamjob_operator.builders.run import (
+    job_objects,
+    objects_of,
+    record_of,
+    run_config_map,
+)
 from streamjob_operator.decide.plan import (
     Action,
     CancelJob,
     DisposeSnapshot,
     Event,
+    Inspect,
+    PutBack,
     RemoveLeftovers,
     RemovePods,
     RemoveTaskManagers,
@@ -20,9 +29,10 @@ from streamjob_operator.decide.plan import (
     StopWithSavepoint,
     TakeSavepoint,
 )
-from streamjob_operator.errors import Foreign, NotFound
+from streamjob_operator.errors import Conflict, Foreign, NotFound
 from streamjob_operator.kube import kinds
 from streamjob_operator.kube.kinds import kind_of
+from streamjob_operator.kube.ownership import is_applied_by
 from streamjob_operator.world import World
 
 GRACE_SECONDS = 1
@@ -38,8 +48,12 @@ async def act(world: World, job: JobRef, action: Action) -> None:
             await _start(world, record)
         case StopWithSavepoint() | TakeSavepoint():
             await _ask_savepoint(world, job, action)
+        case PutBack():
+            await _put_back(world, job, action)
         case CancelJob(run, flink_job_id):
             await world.flink.cancel(world.address(job.name, job.namespace, run), flink_job_id)
+        case Inspect(record, number, target_dirs):
+            await _inspect(world, inspector_pod(record, owner_reference(job), number, target_dirs))
         case RemovePods():
             await _remove_pods(world, job, f"{constants.LABEL_JOB}={job.name}")
         case RemoveTaskManagers(run):
@@ -49,11 +63,8 @@ async def act(world: World, job: JobRef, action: Action) -> None:
                 f"{constants.LABEL_JOB}={job.name},{constants.LABEL_RUN}={run},"
                 f"{constants.LABEL_COMPONENT}={constants.TASKMANAGER}",
             )
-        case RemoveLeftovers(services, config_maps):
-            for name in services:
-                await world.kube.delete(kinds.SERVICE, job.namespace, name)
-            for name in config_maps:
-                await world.kube.delete(kinds.CONFIG_MAP, job.namespace, name)
+        case RemoveLeftovers():
+            await _remove_leftovers(world, job, action)
         case DisposeSnapshot(run, path):
             await world.flink.dispose_savepoint(world.address(job.name, job.namespace, run), path)
 
@@ -87,15 +98,45 @@ async def announce(world: World, job: JobRef, event: Event) -> None:
 async def _start(world: World, record: RunRecord) -> None:
     """The record first: it is immutable, so a different one of the same name is refused here."""
     owner = owner_reference(record.job)
-    await _put(world, record.job, run_config_map(record, owner))
+    objects = await _objects(world, record)
     shared = job_objects(
         record.job,
         owner,
         operator_namespace=world.settings.operator_namespace,
         metrics_namespace=world.settings.metrics_namespace,
     )
-    for body in (*shared, *run_objects(record, owner)):
+    for body in (*shared, *objects):
         await _put(world, record.job, body)
+
+
+async def _objects(world: World, record: RunRecord) -> tuple[dict[str, Any], ...]:
+    """As the run's ConfigMap keeps them; it is made where it is not there yet."""
+    with suppress(NotFound, ValueError):
+        found = await _config_map(world, record.job, record.run)
+        if record_of(found) == record:
+            return objects_of(found)
+    made = run_config_map(record, owner_reference(record.job))
+    await _put(world, record.job, made)
+    return objects_of(made)
+
+
+async def _put_back(world: World, job: JobRef, action: PutBack) -> None:
+    """Nothing but what was edited; without a record the next look tells more."""
+    edited = {(edit.kind, edit.name) for edit in action.edits}
+    with suppress(NotFound, ValueError):
+        for body in objects_of(await _config_map(world, job, action.run)):
+            if (body["kind"], body["metadata"]["name"]) in edited:
+                await _put(world, job, body)
+
+
+async def _config_map(world: World, job: JobRef, run: int) -> dict[str, Any]:
+    return await world.kube.get(kinds.CONFIG_MAP, job.namespace, run_name(job.name, run))
+
+
+async def _inspect(world: World, pod: dict[str, Any]) -> None:
+    """The same pod again is the one that was made before a crash."""
+    with suppress(Conflict):
+        await world.kube.create(pod)
 
 
 async def _put(world: World, job: JobRef, body: dict[str, Any]) -> None:
@@ -109,7 +150,9 @@ async def _put(world: World, job: JobRef, body: dict[str, Any]) -> None:
     # By name: what a deleted StreamJob of this name has left is taken over.
     owners = found["metadata"].get("ownerReferences") or []
     owner = (constants.KIND, job.name)
-    if owner not in [(reference["kind"], reference["name"]) for reference in owners]:
+    # Who takes away the reference to its owner does not make it his.
+    lost = not owners and is_applied_by(found, constants.FIELD_MANAGER)
+    if not lost and owner not in [(each["kind"], each["name"]) for each in owners]:
         raise Foreign(
             f"the {kind.name} {name} in namespace {job.namespace} is not of this StreamJob and is "
             "left alone: rename or delete it, or give the StreamJob another name"
@@ -131,6 +174,16 @@ async def _ask_savepoint(
         target_dir=action.target_dir,
         format=action.format,
     )
+
+
+async def _remove_leftovers(world: World, job: JobRef, left: RemoveLeftovers) -> None:
+    for kind, names in (
+        (kinds.POD, left.inspectors),
+        (kinds.SERVICE, left.services),
+        (kinds.CONFIG_MAP, left.config_maps),
+    ):
+        for name in names:
+            await world.kube.delete(kind, job.namespace, name)
 
 
 async def _remove_pods(world: World, job: JobRef, selector: str) -> None:

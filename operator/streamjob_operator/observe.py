@@ -13,12 +13,23 @@ from streamjob_operator.api.run import JobRef, RunSpec, flink_job_id_of, job_id_
 from streamjob_operator.api.spec import StreamJobSpec, Wish
 from streamjob_operator.api.status import Phase, StreamJobStatus
 from streamjob_operator.builders.run import record_of
-from streamjob_operator.decide.observed import FlinkSeen, Observed, PodSeen, RunSeen
+from streamjob_operator.decide.edited import still_known
+from streamjob_operator.decide.observed import (
+    FlinkSeen,
+    InspectorSeen,
+    Observed,
+    PodSeen,
+    PutBackTried,
+    RunSeen,
+)
 from streamjob_operator.decide.resolve import resolve
 from streamjob_operator.errors import InvalidSpec, KubernetesError, NotFound, Unavailable
 from streamjob_operator.kube import kinds
+from streamjob_operator.kube.ownership import is_applied_by
+from streamjob_operator.observe_edits import edits_seen
 from streamjob_operator.observe_flink import observe_flink
-from streamjob_operator.observe_pods import is_live, pod_seen
+from streamjob_operator.observe_inspection import inspection_seen
+from streamjob_operator.observe_pods import is_live, pod_seen, run_number
 from streamjob_operator.world import World
 
 CHILDREN_TRUSTED: Final = timedelta(minutes=10)
@@ -52,6 +63,10 @@ class Memory:
     """Versions of the resource that the operator itself wrote: news of them are no news."""
     nameless_since: datetime | None = None
     """Since when the JobManager has answered without knowing the job."""
+    silent_since: datetime | None = None
+    """Since when no JobManager could be asked, while a run is open."""
+    put_backs: dict[str, PutBackTried] = field(default_factory=dict)
+    """What was edited by hand and put back, so that it never becomes a fight."""
     flink_look: tuple[object, ...] | None = None
     """Flink's short answer at the last look; a different one means that something happened."""
 
@@ -78,10 +93,10 @@ async def observe(world: World, namespace: str, name: str, memory: Memory) -> Lo
     job = JobRef(name=name, namespace=namespace, uid=meta["uid"])
     status = StreamJobStatus.model_validate(body.get("status") or {})
     spec, run_spec, problem = await _spec(world, job, body.get("spec") or {})
-    pods = await _pods(world, job)
+    pods, inspectors = await _pods(world, job)
     children = await _children(world, job, status, memory)
     flink = await _flink(world, job, status, pods)
-    flink = replace(flink, nameless_since=_nameless_since(flink, memory, world.now()))
+    flink = _with_history(flink, status, memory, world.now())
     memory.flink_look = flink_look(flink)
     region, zone = await _place(world, pods, status.run)
     trouble, memory.trouble = memory.trouble, ""
@@ -95,12 +110,14 @@ async def observe(world: World, namespace: str, name: str, memory: Memory) -> Lo
         spec_problem=problem,
         deleting="deletionTimestamp" in meta,
         pods=pods,
+        inspectors=inspectors,
         runs=children.runs,
         high_availability=children.high_availability,
         flink=flink,
         region=region,
         zone=zone,
         trouble=trouble,
+        put_backs=still_known(memory.put_backs, world.now()),
     )
     return Look(observed, meta["resourceVersion"])
 
@@ -119,10 +136,15 @@ def flink_look(flink: FlinkSeen) -> tuple[object, ...] | None:
     )
 
 
-def _nameless_since(flink: FlinkSeen, memory: Memory, now: datetime) -> datetime | None:
+def _with_history(
+    flink: FlinkSeen, status: StreamJobStatus, memory: Memory, now: datetime
+) -> FlinkSeen:
+    """Since when it has been as it is."""
     nameless = flink.reachable and flink.job is None and flink.application != "RUNNING"
+    silent = not flink.reachable and bool(status.run) and status.stop_time is None
     memory.nameless_since = (memory.nameless_since or now) if nameless else None
-    return memory.nameless_since
+    memory.silent_since = (memory.silent_since or now) if silent else None
+    return replace(flink, nameless_since=memory.nameless_since, silent_since=memory.silent_since)
 
 
 async def _spec(
@@ -162,10 +184,14 @@ async def _script(world: World, job: JobRef, spec: StreamJobSpec) -> str | None:
     return str(text)
 
 
-async def _pods(world: World, job: JobRef) -> tuple[PodSeen, ...]:
+async def _pods(world: World, job: JobRef) -> tuple[tuple[PodSeen, ...], tuple[InspectorSeen, ...]]:
+    """Flink's pods that live, and the pods that look into the job's storage, ended ones too."""
     selector = f"{constants.LABEL_JOB}={job.name}"
     found = await world.kube.find(kinds.POD, job.namespace, selector)
-    return tuple(pod_seen(pod) for pod in found if is_live(pod))
+    seen = [(pod_seen(pod), pod) for pod in found]
+    flinks = tuple(it for it, pod in seen if not it.is_inspector and is_live(pod))
+    inspectors = (InspectorSeen(it, inspection_seen(pod)) for it, pod in seen if it.is_inspector)
+    return flinks, tuple(inspectors)
 
 
 async def _children(world: World, job: JobRef, status: StreamJobStatus, memory: Memory) -> Children:
@@ -178,19 +204,24 @@ async def _children(world: World, job: JobRef, status: StreamJobStatus, memory: 
     runs: dict[int, dict[str, Any]] = {}
 
     def note(body: dict[str, Any], **what: Any) -> None:
-        if not _is_owned(body, job):
-            return
-        number = int(body["metadata"]["labels"].get(constants.LABEL_RUN, 0))
-        runs.setdefault(number, {}).update(what)
+        if _is_ours(body, job, status.run):
+            runs.setdefault(run_number(body), {}).update(what)
 
-    for body in await world.kube.find(kinds.DEPLOYMENT, job.namespace, selector):
+    deployments = await world.kube.find(kinds.DEPLOYMENT, job.namespace, selector)
+    for body in deployments:
         component = body["metadata"]["labels"].get(constants.LABEL_COMPONENT)
         is_jobmanager = component == constants.JOBMANAGER
         note(body, **{"jobmanager" if is_jobmanager else "taskmanagers": True})
-    for body in await world.kube.find(kinds.SERVICE, job.namespace, selector):
+    services = await world.kube.find(kinds.SERVICE, job.namespace, selector)
+    for body in services:
         note(body, service=True)
+    kept = None
     for body in await world.kube.find(kinds.CONFIG_MAP, job.namespace, selector):
         note(body, config_map=True, **_record(body))
+        kept = body if run_number(body) == status.run else kept
+    if status.run in runs:
+        found = {kinds.DEPLOYMENT: deployments, kinds.SERVICE: services}
+        runs[status.run]["edits"] = edits_seen(kept, found)
     flinks = await _high_availability(world, job, status.run or 0)
     children = Children(
         runs={number: RunSeen(number, **what) for number, what in runs.items()},
@@ -212,8 +243,11 @@ async def _high_availability(world: World, job: JobRef, newest: int) -> tuple[st
     return tuple(body["metadata"]["name"] for body in found)
 
 
-def _is_owned(body: dict[str, Any], job: JobRef) -> bool:
+def _is_ours(body: dict[str, Any], job: JobRef, run: int | None) -> bool:
+    """Owned by the job, or of its current run and made by the operator, with no owner any more."""
     owners = body["metadata"].get("ownerReferences") or []
+    if not owners:
+        return run_number(body) == run and is_applied_by(body, constants.FIELD_MANAGER)
     return any(owner.get("uid") == job.uid for owner in owners)
 
 

@@ -32,9 +32,7 @@ def inspection_seen(pod: dict[str, Any]) -> Inspection | None:
 
 def _found(run: int, answer: dict[str, Any]) -> Inspection:
     """The program's answer. Raises one of several errors if it isn't one."""
-    missing, newest = answer["missing"], answer["newest"]
-    if not isinstance(missing, list):
-        raise TypeError
+    newest = answer["newest"]
     state = None
     if newest is not None:
         state = FoundState(
@@ -43,7 +41,19 @@ def _found(run: int, answer: dict[str, Any]) -> Inspection:
             taken_at=_EPOCH + timedelta(milliseconds=newest["at"]),
             is_savepoint=newest["savepoint"] is True,
         )
-    return Inspection(run, newest=state, missing=tuple(one_line(str(it)) for it in missing))
+    return Inspection(
+        run,
+        newest=state,
+        missing=_directories(answer["missing"]),
+        unreadable=_directories(answer["unreadable"]),
+    )
+
+
+def _directories(value: Any) -> tuple[str, ...]:
+    """For messages. Raises TypeError for what is no list."""
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(one_line(str(each)) for each in value)
 
 
 def _path(value: Any) -> str:

@@ -24,7 +24,7 @@ def pod_seen(pod: dict[str, Any]) -> PodSeen:
     ]
     return PodSeen(
         name=meta["name"],
-        run=int(labels.get(constants.LABEL_RUN, 0)),
+        run=run_number(pod),
         component=labels.get(constants.LABEL_COMPONENT, ""),
         created_at=_time(meta["creationTimestamp"]),
         node=spec.get("nodeName"),
@@ -39,6 +39,12 @@ def pod_seen(pod: dict[str, Any]) -> PodSeen:
         cpu=sum((quantity(wanted.get("cpu")) for wanted in requests), Decimal(0)),
         memory_bytes=int(sum(quantity(wanted.get("memory")) for wanted in requests)),
     )
+
+
+def run_number(body: dict[str, Any]) -> int:
+    """The run that an object is labelled with; 0 where somebody wrote no number."""
+    label = (body["metadata"].get("labels") or {}).get(constants.LABEL_RUN, "")
+    return int(label) if label.isdecimal() else 0
 
 
 def is_live(pod: dict[str, Any]) -> bool:

@@ -15,7 +15,8 @@ from streamjob_operator.act import act, announce
 from streamjob_operator.api.run import JobRef
 from streamjob_operator.api.status import State
 from streamjob_operator.decide import Plan, decide
-from streamjob_operator.decide.plan import Event
+from streamjob_operator.decide.edited import refused, remembered
+from streamjob_operator.decide.plan import Event, PutBack
 from streamjob_operator.errors import (
     FlinkRejected,
     FlinkUnreachable,
@@ -79,12 +80,17 @@ async def _carry_out(world: World, job: JobRef, plan: Plan, memory: Memory) -> N
     """Do what was announced; a refusal is told to the next decision."""
     for action in plan.actions:
         memory.children = None
+        if isinstance(action, PutBack):
+            memory.put_backs = remembered(memory.put_backs, action, world.now())
         try:
             async with world.leading():
                 await act(world, job, action)
         except (InvalidSpec, Rejected, FlinkRejected) as refusal:
             log.warning("%s/%s: refused: %s", job.namespace, job.name, refusal)
-            memory.trouble = str(refusal)
+            if isinstance(action, PutBack):
+                memory.put_backs = refused(memory.put_backs, action, str(refusal))
+            else:
+                memory.trouble = str(refusal)
             return
         except FlinkUnreachable as error:
             log.info("%s/%s: %s", job.namespace, job.name, error)
@@ -93,7 +99,7 @@ async def _carry_out(world: World, job: JobRef, plan: Plan, memory: Memory) -> N
 
 def _outcome(look: Look, plan: Plan) -> Outcome:
     seen = look.observed
-    empty = not seen.pods and not seen.runs and not seen.high_availability
+    empty = not (seen.pods or seen.inspectors or seen.runs or seen.high_availability)
     idle = plan.status.operation is None and not plan.actions
     return Outcome(
         look_again=plan.look_again,

@@ -68,7 +68,7 @@ MAY: Final = [
 MAY_NOT: Final = [
     ("get", "secrets"),
     ("list", "secrets"),
-    ("create", "pods"),
+    ("update", "pods"),
     ("create", "pods --subresource=exec"),
     ("create", "streamjobs"),
     ("delete", "streamjobs"),

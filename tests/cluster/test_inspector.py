@@ -90,7 +90,7 @@ def test_the_newest_complete_checkpoint_is_found(flink_home: Path, storage: Path
                 "savepoint": False,
             },
             "missing": [f"file://{storage}/nope"],
-            "skipped": 2,
+            "unreadable": [f"file:{storage}/chk/chk-12"],
         },
     )
 

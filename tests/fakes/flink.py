@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -23,6 +24,8 @@ class FakeFlink(FlinkClient):
     def __init__(self, clock: Clock, calls: Calls) -> None:
         self.jobs_by_address: dict[str, FakeJob] = {}
         self.files: set[str] = set()
+        self.damaged: set[str] = set()
+        """Those of them that can't be read any more."""
         self.on_start: dict[int, Program] = {}
         """By run number."""
         self.program: Program = FakeJob.run
@@ -71,6 +74,20 @@ class FakeFlink(FlinkClient):
                 return
             run = int(address.split(".", maxsplit=1)[0].rsplit("-", 1)[-1])
             self.on_start.get(run, self.program)(job)
+
+    def inspected(self, address: str, directories: tuple[str, ...]) -> str:
+        """What the inspector pod of a run says, as JSON."""
+        job = self.jobs_by_address.get(address)
+        checkpoints, *savepoints = directories
+        if job is None:
+            return json.dumps({"newest": None, "missing": [checkpoints], "unreadable": []})
+        return json.dumps(
+            {
+                "newest": job.newest_in_storage(tuple(savepoints)),
+                "missing": [],
+                "unreadable": [path for path in job.saved if path in self.damaged],
+            }
+        )
 
     @property
     def alive(self) -> list[FakeJob]:

@@ -175,6 +175,17 @@ class FakeJob:
         places = (index for index, path in enumerate(self.saved) if path in self.commits)
         return self.saved[max(places, default=0) :]
 
+    def newest_in_storage(self, target_dirs: tuple[str, ...]) -> dict[str, object] | None:
+        """The newest of its states, for who looks without it: Flink removes the checkpoints of a
+        job that has finished.
+        """
+        kept = set() if self.state == "FINISHED" else {made.path for made in self.checkpoints}
+        for number, path in reversed(list(enumerate(self.saved, 1))):
+            saved = path.startswith(tuple(f"{place}/" for place in target_dirs))
+            if path in self.files and (saved or path in kept):
+                return {"path": path, "id": number, "at": 0, "savepoint": path not in kept}
+        return None
+
     def _become(self, state: str, *, running: int = 0) -> None:
         self.submitted = True
         self.state = state

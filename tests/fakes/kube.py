@@ -8,8 +8,9 @@ import marshal
 import re
 import uuid
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from streamjob_operator.api.constants import FIELD_MANAGER
 from streamjob_operator.errors import Conflict, NotFound, Rejected
 from streamjob_operator.kube import kinds
 from streamjob_operator.kube.client import KubeClient
@@ -23,10 +24,51 @@ Key = tuple[str, str, str]
 _GRACE: Final = timedelta(seconds=30)
 _TERM: Final = re.compile(r"([\w./-]+)(?:=([\w.-]*)| in \(([^)]*)\))?(?:,|$)")
 _SERVERS: Final = ("uid", "creationTimestamp", "resourceVersion", "generation")
+_APPLIED: Final = [
+    {"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": {"f:kind": {}}},
+]
+"""Says who has applied an object, and of no field who owns it: it counts what fields hold."""
 _KEPT: Final = (*_SERVERS, "deletionTimestamp", "deletionGracePeriodSeconds", "finalizers")
 
 
-class FakeKube(KubeClient):
+class Cluster(KubeClient, Protocol):
+    """An API server, as the operator uses it, and as everybody else in a stage does."""
+
+    @property
+    def events(self) -> list[Body]:
+        """All events, oldest first."""
+        ...
+
+    def select(self, kind: Kind, namespace: str, labels: str = "") -> list[Body]:
+        """The objects with these labels."""
+        ...
+
+    def read(self, kind: Kind, namespace: str | None, name: str) -> Body | None:
+        """The object, if it is there."""
+        ...
+
+    def put(self, body: Body) -> Body:
+        """Make an object, or replace it, as somebody else would."""
+        ...
+
+    def edit(self, kind: Kind, namespace: str, name: str, **spec: Any) -> None:
+        """Change fields of an object's spec; None takes one away."""
+        ...
+
+    def set_status(self, kind: Kind, namespace: str, name: str, status: Body) -> None:
+        """Replace an object's status."""
+        ...
+
+    def remove(self, kind: Kind, namespace: str, name: str) -> None:
+        """Delete, as the API does: what has finalizers or runs on a node stays for a while."""
+        ...
+
+    def vanish(self, kind: Kind, namespace: str | None, name: str) -> None:
+        """Gone at once."""
+        ...
+
+
+class FakeKube(Cluster):
     """The operator's methods are counted in `calls`; the world's own (`put`, `edit` …) are not.
 
     Objects are replaced, never changed in place; the operator gets copies all the same.
@@ -34,7 +76,7 @@ class FakeKube(KubeClient):
 
     def __init__(self, clock: Clock, calls: Calls) -> None:
         self.objects: dict[Key, Body] = {}
-        self.events: list[Body] = []
+        self._events: list[Body] = []
         self._clock = clock
         self._calls = calls
         self._versions = itertools.count(1)
@@ -52,7 +94,7 @@ class FakeKube(KubeClient):
     async def apply(self, body: Body) -> Body:
         meta = body["metadata"]
         with self._calls.call("kube", "apply", f"{body['kind']} {meta['name']}"):
-            return _copy(self._apply(body))
+            return _copy(self._apply(body | {"metadata": meta | {"managedFields": _APPLIED}}))
 
     async def apply_status(self, body: Body) -> Body:
         meta = body["metadata"]
@@ -75,20 +117,32 @@ class FakeKube(KubeClient):
                 self.remove(kind, namespace, body["metadata"]["name"])
 
     async def create(self, body: Body) -> None:
-        with self._calls.call("kube", "create", f"{body['kind']} {body.get('reason', '')}"):
-            self.events.append(_plain(body))
+        meta = body["metadata"]
+        what = body.get("reason") or meta.get("name", "")
+        with self._calls.call("kube", "create", f"{body['kind']} {what}"):
+            if body["kind"] == "Event":
+                self._events.append(_plain(body))
+                return
+            if self.read(kind_of(body), meta["namespace"], meta["name"]) is not None:
+                raise Conflict(f"{body['kind']} {meta['name']} already exists")
+            self._apply(body)
 
     async def close(self) -> None:
         return None
 
     # What users, kubelets and controllers do.
 
+    @property
+    def events(self) -> list[Body]:
+        """All events, oldest first."""
+        return self._events
+
     def select(self, kind: Kind, namespace: str, labels: str = "") -> list[Body]:
         """The objects with these labels."""
         return [
             body
             for (name, place, _), body in self.objects.items()
-            if name == kind.name and place == namespace and _selected(body, labels)
+            if name == kind.name and place == namespace and selected(body, labels)
         ]
 
     def read(self, kind: Kind, namespace: str | None, name: str) -> Body | None:
@@ -202,7 +256,7 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def _selected(body: Body, selector: str) -> bool:
+def selected(body: Body, selector: str) -> bool:
     """Terms as the operator writes them: `name`, `name=value`, `name in (value,value)`."""
     labels = body["metadata"].get("labels") or {}
     for name, value, values in _TERM.findall(selector):

@@ -18,7 +18,7 @@ from streamjob_operator.errors import KubernetesError
 from streamjob_operator.kube import kinds
 from streamjob_operator.kube.kinds import Kind
 from tests.fakes.flink import FakeFlink
-from tests.fakes.kube import FakeKube
+from tests.fakes.kube import Cluster
 
 Body = dict[str, Any]
 
@@ -47,9 +47,9 @@ class Host(Protocol):
 
 
 class FakeHost(Host):
-    """The fake API server, past the operator's call counter."""
+    """The API server of a stage, past the operator's call counter."""
 
-    def __init__(self, kube: FakeKube) -> None:
+    def __init__(self, kube: Cluster) -> None:
         self._kube = kube
 
     async def select(self, kind: Kind, namespace: str, labels: str) -> list[Body]:
@@ -79,6 +79,8 @@ class Fate:
     """What Kubernetes says of it, or the last lines of a container that ended."""
     exit_code: int | None = None
     """The container ends with this code, again and again."""
+    reason: str = "Error"
+    """Kubernetes' word for that end."""
     ends: int = 1
 
     @property
@@ -98,7 +100,7 @@ class Kubelet:
     address: Callable[[str, str, int], str]
     """The base URL of a run's JobManager, from the job's name, its namespace and the run."""
     fates: dict[str, Fate] = field(default_factory=dict)
-    """By component, jobmanager or taskmanager."""
+    """By component: jobmanager, taskmanager or inspector."""
     node_answers: bool = True
     """Pods that are to end do end."""
     violations: list[str] = field(default_factory=list)
@@ -114,6 +116,10 @@ class Kubelet:
         deployments = await self.host.select(kinds.DEPLOYMENT, namespace, constants.LABEL_JOB)
         for deployment in deployments:
             pods += await self._scale(deployment, pods)
+        inspectors = [pod for pod in pods if _is_inspector(pod)]
+        for pod in inspectors:
+            await self._inspect(pod)
+            pods.remove(pod)
         for pod in pods:
             await self._report(pod)
         self._tell_flink(namespace, pods)
@@ -136,7 +142,8 @@ class Kubelet:
             await self.host.make(pod)
             made.append(pod)
         job, run = labels[constants.LABEL_JOB], labels[constants.LABEL_RUN]
-        others = [pod for pod in pods if _has(pod, {constants.LABEL_JOB: job})]
+        mine = [pod for pod in pods if _has(pod, {constants.LABEL_JOB: job})]
+        others = [pod for pod in mine if not _is_inspector(pod)]
         if made and any(not _has(pod, {constants.LABEL_RUN: run}) for pod in others):
             self.violations.append(f"{meta['name']}: pods of another run are still there")
         return made
@@ -175,6 +182,30 @@ class Kubelet:
             await self.host.set_pod_status(meta["namespace"], meta["name"], status)
         if meta["labels"][constants.LABEL_COMPONENT] == constants.JOBMANAGER and fate.runs:
             await self._lead(pod)
+
+    async def _inspect(self, pod: Body) -> None:
+        """The pod that looks into a run's storage: tells what lies there, or has another fate."""
+        meta = pod["metadata"]
+        fate = self._fate(constants.INSPECTOR)
+        if fate.unschedulable or fate.waiting:
+            await self._set_status(pod, _status(fate))
+            return
+        address = self.address(
+            meta["labels"][constants.LABEL_JOB],
+            meta["namespace"],
+            int(meta["labels"][constants.LABEL_RUN]),
+        )
+        directories = tuple(_arguments(pod)[_arguments(pod).index("StateInspector") + 2 :])
+        told = fate.message or self.flink.inspected(address, directories)
+        ended = {"exitCode": fate.exit_code or 0, "message": told}
+        container = {"name": constants.MAIN_CONTAINER, "state": {"terminated": ended}}
+        phase = "Failed" if fate.exit_code else "Succeeded"
+        await self._set_status(pod, {"phase": phase, "containerStatuses": [container]})
+
+    async def _set_status(self, pod: Body, status: Body) -> None:
+        if pod.get("status") != status:
+            meta = pod["metadata"]
+            await self.host.set_pod_status(meta["namespace"], meta["name"], status)
 
     async def _lead(self, pod: Body) -> None:
         """What Flink's HA leaves in the cluster."""
@@ -236,6 +267,10 @@ def _has(pod: Body, labels: dict[str, str]) -> bool:
     return labels.items() <= there.items()
 
 
+def _is_inspector(pod: Body) -> bool:
+    return _has(pod, {constants.LABEL_COMPONENT: constants.INSPECTOR})
+
+
 def _arguments(pod: Body) -> list[str]:
     containers = pod["spec"]["containers"]
     main = next(each for each in containers if each["name"] == constants.MAIN_CONTAINER)
@@ -262,9 +297,10 @@ def _status(fate: Fate) -> Body:
         "imageID": "flink",
         "ready": fate.runs,
         "restartCount": 0,
+        "lastState": {},
     }
     if fate.exit_code is not None:
-        ended = {"exitCode": fate.exit_code, "reason": "Error", "message": fate.message}
+        ended = {"exitCode": fate.exit_code, "reason": fate.reason, "message": fate.message}
         container["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
         container["lastState"] = {"terminated": ended}
         container["restartCount"] = fate.ends

@@ -14,8 +14,9 @@ pytestmark = pytest.mark.unit
 
 PATH = "s3://bucket/jobs/cql-1/checkpoints/ab/chk-7"
 NEWEST = f'{{"path": "{PATH}", "id": 7, "at": 1795420348996, "savepoint": false}}'
-FOUND = f'{{"newest": {NEWEST}, "missing": [], "skipped": 1}}'
+FOUND = f'{{"newest": {NEWEST}, "missing": [], "unreadable": ["s3://bucket/chk-3"]}}'
 STATE = FoundState(PATH, 7, datetime(2026, 11, 23, 7, 52, 28, 996000, tzinfo=UTC))
+UNREADABLE = ("s3://bucket/chk-3",)
 LOOKED = "the job's storage could not be looked into: "
 UNCLEAR = "the inspector pod ended without saying what lies in the storage"
 
@@ -37,13 +38,17 @@ def test_nothing_is_known_while_it_has_not_ended(phase: str) -> None:
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        (FOUND, Inspection(3, newest=STATE)),
+        (FOUND, Inspection(3, newest=STATE, unreadable=UNREADABLE)),
         (
             FOUND.replace("false", "true"),
-            Inspection(3, newest=FoundState(PATH, 7, STATE.taken_at, is_savepoint=True)),
+            Inspection(
+                3,
+                newest=FoundState(PATH, 7, STATE.taken_at, is_savepoint=True),
+                unreadable=UNREADABLE,
+            ),
         ),
         (
-            '{"newest": null, "missing": ["s3://bucket/svp-1"], "skipped": 0}',
+            '{"newest": null, "missing": ["s3://bucket/svp-1"], "unreadable": []}',
             Inspection(3, missing=("s3://bucket/svp-1",)),
         ),
         (None, Inspection(3, problem=UNCLEAR)),

@@ -159,9 +159,9 @@ def run_name(name: str, run: int) -> str:
     return f"{name}-run-{run}"
 
 
-def inspector_name(name: str, run: int) -> str:
-    """The pod that looks into the storage of a run."""
-    return f"{name}-inspector-{run}"
+def inspector_name(name: str, run: int, number: int) -> str:
+    """The pod that looks into the storage of a run; a new one each time that it has to look."""
+    return f"{name}-inspector-{run}-{number}"
 
 
 def account_name(name: str) -> str:

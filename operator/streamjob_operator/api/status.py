@@ -51,8 +51,21 @@ class Phase(StrEnum):
     """How far an operation is. Recorded before the acts of the phase begin."""
 
     SNAPSHOTTING = "Snapshotting"
+    INSPECTING = "Inspecting"
     ENDING = "Ending"
     STARTING = "Starting"
+
+
+class InspectionStatus(Model):
+    """The search for a run's newest state in the job's storage, once no JobManager can tell it."""
+
+    number: int
+    """Which inspector pod this is, counted from 1 for each search."""
+    due_at: Time
+    """Not before this one is made; later ones wait longer."""
+    cause: str
+    """What the job was lost to, in words for the user."""
+    remedy: str | None = None
 
 
 class Operation(Model):
@@ -80,6 +93,8 @@ class Operation(Model):
     """Where an ending leads: Paused, Stopped, or Running when another run is to follow."""
     previous_run: int | None = None
     """The run whose spec an Upgrade goes back to when the new one can't start."""
+    inspection: InspectionStatus | None = None
+    """Present in the phase Inspecting."""
 
 
 class JobWarning(Model):

@@ -24,7 +24,7 @@ import org.apache.flink.runtime.security.SecurityUtils;
  * <p>Arguments: the file to write to, the checkpoint directory of the Flink job (with chk-*), and
  * any number of savepoint target directories (with savepoint-*). It writes one JSON object: newest
  * (path, id, at in milliseconds of the epoch, savepoint), missing (directories that do not exist)
- * and skipped (how many children hold no complete state), or only problem, with exit code 1.
+ * and unreadable (states that are complete but not whole), or only problem, with exit code 1.
  *
  * <p>Compiled by Janino, which comes with Flink: Flink's image holds no javac.
  */
@@ -36,8 +36,8 @@ public class StateInspector {
     private String newest = null;
     private long newestId = -1;
     private long newestAt = -1;
-    private int skipped = 0;
     private StringBuilder missing = new StringBuilder();
+    private StringBuilder unreadable = new StringBuilder();
 
     public static void main(String[] args) throws Exception {
         String answer;
@@ -78,7 +78,7 @@ public class StateInspector {
             children = files.listStatus(path);
         }
         if (children == null) {
-            missing.append(missing.length() == 0 ? "" : ",").append(quoted(directory));
+            add(missing, directory);
             return;
         }
         for (int i = 0; i < children.length; i++) {
@@ -97,7 +97,6 @@ public class StateInspector {
             at = files.getFileStatus(metadata).getModificationTime();
             content = contentOf(files, metadata);
         } catch (FileNotFoundException incompleteOrJustRemoved) {
-            skipped++;
             return;
         }
         long id;
@@ -108,9 +107,9 @@ public class StateInspector {
                             StateInspector.class.getClassLoader(),
                             directory.toString())
                     .getCheckpointId();
-        } catch (Exception unreadable) {
-            System.err.println("skipped " + directory + ": " + unreadable);
-            skipped++;
+        } catch (Exception damaged) {
+            System.err.println("unreadable: " + directory + ": " + damaged);
+            add(unreadable, directory.toString());
             return;
         }
         if (id > newestId || (id == newestId && at > newestAt)) {
@@ -138,12 +137,16 @@ public class StateInspector {
     }
 
     private String json() {
-        String answer = "{\"newest\":" + newest + ",\"missing\":[" + missing + "],\"skipped\":"
-                + skipped + "}";
+        String answer = "{\"newest\":" + newest + ",\"missing\":[" + missing + "],\"unreadable\":["
+                + unreadable + "]}";
         if (answer.getBytes(StandardCharsets.UTF_8).length > LONGEST) {
             throw new IllegalStateException("the names of the directories are too long to be told");
         }
         return answer;
+    }
+
+    private static void add(StringBuilder list, String directory) {
+        list.append(list.length() == 0 ? "" : ",").append(quoted(directory));
     }
 
     /** The failure and its root cause: either may be the one that helps. */

@@ -48,15 +48,17 @@ _JAVA: Final = (
 
 
 def inspector_pod(
-    record: RunRecord, owner: Mapping[str, Any], target_dirs: tuple[str, ...]
+    record: RunRecord, owner: Mapping[str, Any], number: int, target_dirs: tuple[str, ...]
 ) -> dict[str, Any]:
     """The pod that looks into the run's checkpoints and into directories of savepoint requests.
+
+    `number` tells it from others that have looked for the same run.
 
     Raises InvalidSpec as the run's own pods do.
     """
     template = jobmanager_deployment(record, owner)["spec"]["template"]
     labels = run_labels(record.job, record.run, INSPECTOR)
-    about = metadata(inspector_name(record.job.name, record.run), record.job, labels, owner)
+    about = metadata(inspector_name(record.job.name, record.run, number), record.job, labels, owner)
     about["labels"] = template["metadata"]["labels"] | labels
     about["annotations"] = template["metadata"]["annotations"] | {_ANNOTATION: _source()}
     spec = template["spec"]

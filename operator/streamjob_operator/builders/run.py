@@ -16,7 +16,14 @@ from streamjob_operator.api.constants import (
     REST_PORT,
     RPC_PORT,
 )
-from streamjob_operator.api.run import JobRef, RunRecord, jobmanager_name, run_name
+from streamjob_operator.api.run import (
+    JobRef,
+    RunRecord,
+    account_name,
+    jobmanager_name,
+    run_name,
+    taskmanager_name,
+)
 from streamjob_operator.builders.access import role, role_binding, service_account
 from streamjob_operator.builders.configuration import config_yaml
 from streamjob_operator.builders.metadata import (
@@ -33,12 +40,20 @@ from streamjob_operator.builders.pods import (
 )
 from streamjob_operator.errors import InvalidSpec
 
-__all__ = ["job_objects", "owner_reference", "record_of", "run_config_map", "run_objects"]
+__all__ = [
+    "job_objects",
+    "objects_of",
+    "owner_reference",
+    "record_of",
+    "run_config_map",
+    "run_objects",
+]
 
 DATA_HASH: Final = f"{GROUP}/data-hash"
 """Annotation of a run's ConfigMap: a hash of its data, by which the record is known to be whole."""
 
 _RECORD_KEY: Final = "run.json"
+_OBJECTS_KEY: Final = "objects.json"
 _LARGEST_CONFIG_MAP: Final = 1_000_000
 """Bytes. The API server takes a MiB, metadata included."""
 
@@ -75,6 +90,8 @@ def run_config_map(record: RunRecord, owner: Mapping[str, Any]) -> dict[str, Any
     data = {
         # The script is a file of its own, so that a large one is not kept twice.
         _RECORD_KEY: json.dumps(_without_script(record), sort_keys=True, ensure_ascii=False),
+        # As built now: a newer operator would build others, and put them in place of these.
+        _OBJECTS_KEY: json.dumps(run_objects(record, owner), sort_keys=True, ensure_ascii=False),
         "config.yaml": config_yaml(record),
         "log4j-console.properties": _LOGGING,
     }
@@ -116,6 +133,39 @@ def record_of(config_map: Mapping[str, Any]) -> RunRecord:
     if name != run_name(record.job.name, record.run):
         raise ValueError(f"ConfigMap {name} holds the record of run {record.run}")
     return record
+
+
+def objects_of(config_map: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """The run's Service and Deployments as they were first applied, from its ConfigMap.
+
+    Raises ValueError when the ConfigMap is not as the operator wrote it.
+    """
+    record = record_of(config_map)
+    name = run_name(record.job.name, record.run)
+    try:
+        kept = tuple(json.loads(config_map["data"][_OBJECTS_KEY]))
+        if all(_is_of_run(body, record) for body in kept):
+            return kept
+    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"ConfigMap {name} holds no objects: {error}") from error
+    raise ValueError(f"ConfigMap {name} holds objects that are not of run {record.run}")
+
+
+def _is_of_run(body: Mapping[str, Any], record: RunRecord) -> bool:
+    """Who may write ConfigMaps must not get others made by it, or another account for the pods."""
+    job, run = record.job, record.run
+    names = {
+        ("v1", "Service", jobmanager_name(job.name, run)),
+        ("apps/v1", "Deployment", jobmanager_name(job.name, run)),
+        ("apps/v1", "Deployment", taskmanager_name(job.name, run)),
+    }
+    about, template = body["metadata"], body["spec"].get("template") or {}
+    account = (template.get("spec") or {}).get("serviceAccountName", account_name(job.name))
+    return (
+        (body["apiVersion"], body["kind"], about["name"]) in names
+        and about["namespace"] == job.namespace
+        and account == account_name(job.name)
+    )
 
 
 def run_objects(record: RunRecord, owner: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:

@@ -40,7 +40,7 @@ def ending(view: View) -> Plan:
     operation = view.operation
     assert operation is not None  # noqa: S101 - an ending is under way
     if not view.nothing_left:
-        return _cancel(view, operation) or _remove(view)
+        return _cancel(view, operation) or remove_pods(view)
     left = leftovers(view, keep_records=_kept_records(view))
     if left is not None:
         return Plan(close_run(view.status, view.now), (left,), look_again=AT_ONCE)
@@ -72,7 +72,7 @@ def _leads(view: View) -> bool:
     return any(pod.running for pod in view.seen.jobmanagers)
 
 
-def _remove(view: View) -> Plan:
+def remove_pods(view: View) -> Plan:
     """The pods go; until they are gone the job counts as ending, and no other run starts."""
     status = close_run(view.status, view.now)
     lost = of_lost_node(view.seen.pods, view.now)

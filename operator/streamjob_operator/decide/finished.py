@@ -15,7 +15,12 @@ from streamjob_operator.api.status import (
 from streamjob_operator.decide import problems
 from streamjob_operator.decide.plan import Event, Plan
 from streamjob_operator.decide.problems import Problem
-from streamjob_operator.decide.transitions import begin_ending, failure_event
+from streamjob_operator.decide.transitions import (
+    begin_ending,
+    begin_inspection,
+    failure_event,
+    with_operation,
+)
 from streamjob_operator.decide.view import (
     QUIET_AFTER_RECOVERY,
     SOON,
@@ -28,6 +33,8 @@ from streamjob_operator.decide.view import (
 )
 from streamjob_operator.flink.models import Failure
 
+CONTAINER_GRACE: Final = timedelta(minutes=2)
+"""A JobManager may be away this long before that is called a failure (contract, section 3)."""
 NAMELESS_BEFORE_LOST: Final = timedelta(minutes=2)
 """A JobManager that took over names a job that still runs well before this."""
 
@@ -38,18 +45,24 @@ def is_nameless(view: View) -> bool:
     return since is not None and view.now - since > NAMELESS_BEFORE_LOST
 
 
-def _with_operation(view: View, status: StreamJobStatus, kind: OperationType) -> StreamJobStatus:
-    """The status with an operation to end the run under, keeping the one that is under way."""
-    if status.operation is not None and status.operation.phase is not None:
-        return status
-    operation = Operation(type=kind, phase=Phase.ENDING, attempt=1, started_at=view.now)
-    return changed(status, operation=operation)
+def jobmanager_failure(view: View) -> Problem | None:
+    """A JobManager whose container ends again and again has failed after a while (contract,
+    section 3). One that runs and does not answer has not: nobody knows what it does.
+    """
+    since = view.seen.flink.silent_since
+    pods = view.seen.jobmanagers
+    if since is None or view.now - since <= CONTAINER_GRACE or any(pod.running for pod in pods):
+        return None
+    ended = next((pod for pod in pods if pod.last_end is not None), None)
+    if ended is None:
+        return None
+    return problems.of_container(ended) or Problem("the JobManager ends as soon as it has started")
 
 
 def job_finished(view: View) -> Plan:
     """A bounded job came to its end: nothing is wrong, and nothing starts it again by itself."""
     status = without_failure(view.status)
-    status = _with_operation(view, status, OperationType.STOP)
+    status = with_operation(view, status, OperationType.STOP)
     status = changed(status, snapshot=None, ended=True)
     text = f"run {status.run} finished: its sources are exhausted"
     return begin_ending(view, status, State.STOPPED, text, Event("Normal", "JobFinished", text))
@@ -62,36 +75,10 @@ def job_cancelled(view: View) -> Plan:
         "to run it afresh, set desiredState to Stopped and then to Running",
         heals=False,
     )
-    status = _with_operation(view, view.status, OperationType.STOP)
+    status = with_operation(view, view.status, OperationType.STOP)
     status = note_failure(view, status, OperationType.RUN, problem, "JobCancelled")
     status = changed(status, ended=True)
     return begin_ending(view, status, State.STOPPED, problem.message, failure_event(status))
-
-
-def job_lost(view: View, what: str) -> Plan:
-    """The job has ended, and nobody can say any more which state of it is the newest.
-
-    An older one would double what the sinks have committed since, and none at all would start it
-    empty: so nothing is started by itself, and the user is told where to look.
-    """
-    record, operation = view.seen.record, view.operation
-    place = record.storage_dir if record is not None else "the job's storage"
-    if record is not None:
-        place = f"{record.checkpoint_dir}/{record.flink_job_id}"
-    if operation is not None and operation.target_dir is not None:
-        place = f"{operation.target_dir}, else in {place}"
-    problem = Problem(
-        f"{what}; its JobManager was replaced meanwhile and no longer knows the newest state",
-        f"look for the newest state in {place}, set spec.restore.snapshot to it and "
-        "desiredState to Running; or set Stopped and then Running to start afresh",
-        heals=False,
-    )
-    pauses = operation is not None and operation.type is OperationType.PAUSE
-    kind, reason = (OperationType.PAUSE, "") if pauses else (OperationType.RECOVER, "JobFailed")
-    status = _with_operation(view, view.status, OperationType.RECOVER)
-    status = note_failure(view, status, kind, problem, reason)
-    status = changed(status, ended=True)
-    return begin_ending(view, status, State.STOPPED, what, failure_event(status))
 
 
 def job_failed(view: View) -> Plan:
@@ -106,10 +93,15 @@ def job_failed(view: View) -> Plan:
             watched = Operation(type=OperationType.RECOVER, started_at=view.now, message=text)
             status = changed(status, operation=status.operation or watched, state=State.OPERATING)
             return Plan(status, look_again=SOON)
-        return job_lost(view, f"the job failed: {problem.message}")
+        return begin_inspection(view, problem)
     newest = newest_state(view)
     if newest is not None:
         status = keep_snapshot(status, newest)
+    return recover(view, status, problem)
+
+
+def recover(view: View, status: StreamJobStatus, problem: Problem) -> Plan:
+    """Start the job again from `status.snapshot`, its newest state, while attempts last."""
     started = status.start_time
     quiet = started is not None and view.now - started > QUIET_AFTER_RECOVERY
     attempt = 1 if quiet else (status.recoveries or 0) + 1
@@ -117,7 +109,7 @@ def job_failed(view: View) -> Plan:
     may_start = view.seen.run_spec is not None or view.seen.record is not None
     if not recovery.enabled or attempt > recovery.max_attempts or not may_start:
         hopeless = Problem(problem.message, problem.remedy, heals=False)
-        status = _with_operation(view, status, OperationType.RECOVER)
+        status = with_operation(view, status, OperationType.RECOVER)
         status = note_failure(view, status, OperationType.RECOVER, hopeless, "JobFailed")
         return begin_ending(view, status, State.STOPPED, problem.message, failure_event(status))
     operation = Operation(

@@ -13,7 +13,9 @@ from datetime import datetime
 from streamjob_operator.api.run import job_id_of
 from streamjob_operator.api.spec import Wish
 from streamjob_operator.api.status import OperationType, Phase, RetryStatus, State, StreamJobStatus
+from streamjob_operator.decide.edited import with_put_back
 from streamjob_operator.decide.ending import ending
+from streamjob_operator.decide.inspecting import inspecting
 from streamjob_operator.decide.observed import Observed
 from streamjob_operator.decide.plan import Plan
 from streamjob_operator.decide.resting import resting
@@ -29,7 +31,7 @@ from streamjob_operator.settings import Settings
 def decide(seen: Observed, settings: Settings, now: datetime) -> Plan:
     """The next step for one job, and all that is to be reported of it now."""
     view = View(_prepared(seen), settings, now)
-    plan = _next_step(view)
+    plan = with_put_back(view, _next_step(view))
     return Plan(summarise(view, plan.status), plan.actions, plan.events, plan.look_again)
 
 
@@ -41,6 +43,8 @@ def _next_step(view: View) -> Plan:
     match operation.phase if operation is not None else None:
         case Phase.SNAPSHOTTING:
             return snapshotting(view)
+        case Phase.INSPECTING:
+            return inspecting(view)
         case Phase.ENDING:
             return ending(view)
         case Phase.STARTING:

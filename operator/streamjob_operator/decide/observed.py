@@ -17,6 +17,7 @@ from streamjob_operator.flink.models import (
     JobOverview,
     SavepointResult,
 )
+from streamjob_operator.kube.ownership import Edit
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class PodSeen:
         """The pod of a JobManager, not of a TaskManager."""
         return self.component == constants.JOBMANAGER
 
+    @property
+    def is_inspector(self) -> bool:
+        """A pod that looks into the job's storage, none of Flink's."""
+        return self.component == constants.INSPECTOR
+
 
 @dataclass(frozen=True)
 class RunSeen:
@@ -65,6 +71,8 @@ class RunSeen:
     service: bool = False
     jobmanager: bool = False
     taskmanagers: bool = False
+    edits: tuple[Edit, ...] = ()
+    """What others have changed of its Service and Deployments since they were applied."""
 
     @property
     def complete(self) -> bool:
@@ -75,6 +83,25 @@ class RunSeen:
     def holds_pods(self) -> bool:
         """Something exists that makes pods."""
         return self.jobmanager or self.taskmanagers
+
+
+@dataclass(frozen=True)
+class PutBackTried:
+    """A field that was edited by hand, and how it went to put it back."""
+
+    times: int
+    last: datetime
+    manager: str = ""
+    """Who changed it, as far as Kubernetes says."""
+    refusals: int = 0
+    """How often the API server did not take it."""
+    refused: str = ""
+    """What it answered then, if that was the last time."""
+
+    @property
+    def done(self) -> int:
+        """How often it was as it should be afterwards."""
+        return self.times - self.refusals
 
 
 @dataclass(frozen=True)
@@ -96,8 +123,19 @@ class Inspection:
     newest: FoundState | None = None
     missing: tuple[str, ...] = ()
     """Directories it was to look into that do not exist."""
+    unreadable: tuple[str, ...] = ()
+    """States that were completed and can't be read any more: any of them may be the newest."""
     problem: str = ""
     """Why it could not look, in words for the user; then nothing is known."""
+
+
+@dataclass(frozen=True)
+class InspectorSeen:
+    """A pod that looks into the job's storage."""
+
+    pod: PodSeen
+    inspection: Inspection | None = None
+    """Absent until it has ended."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +154,8 @@ class FlinkSeen:
     batch: bool = False
     nameless_since: datetime | None = None
     """Since when it has answered, at every look, without knowing the run's job."""
+    silent_since: datetime | None = None
+    """Since when, at every look, it could not be asked, while a run is open."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +173,8 @@ class Observed:
     """Why it can't, in words for the user."""
     deleting: bool = False
     pods: tuple[PodSeen, ...] = ()
+    """Flink's, as far as anything of them runs or may come to run."""
+    inspectors: tuple[InspectorSeen, ...] = ()
     runs: Mapping[int, RunSeen] = field(default_factory=dict)
     high_availability: tuple[str, ...] = ()
     """Names of HA ConfigMaps that Flink left, of any run."""
@@ -141,6 +183,8 @@ class Observed:
     zone: str | None = None
     trouble: str = ""
     """What the API server or Flink refused when the last plan was carried out."""
+    put_backs: Mapping[str, PutBackTried] = field(default_factory=dict)
+    """By object and field, as messages name them."""
 
     @property
     def run(self) -> RunSeen | None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from streamjob_operator.api.run import RunRecord
 from streamjob_operator.api.status import StreamJobStatus
+from streamjob_operator.kube.ownership import Edit
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,14 @@ class StartRun:
     """Make the run's objects, or put back those that are missing."""
 
     record: RunRecord
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """Apply objects of a run again that were edited, as they were when it was started."""
+
+    run: int
+    edits: tuple[Edit, ...]
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,16 @@ class CancelJob:
 
 
 @dataclass(frozen=True)
+class Inspect:
+    """Make the pod that looks for the run's newest state in its storage."""
+
+    record: RunRecord
+    number: int
+    target_dirs: tuple[str, ...] = ()
+    """Of savepoints that were asked for, beside the run's own checkpoints."""
+
+
+@dataclass(frozen=True)
 class RemovePods:
     """Remove all that makes or is a pod of the job, of every run."""
 
@@ -61,10 +80,11 @@ class RemoveTaskManagers:
 
 @dataclass(frozen=True)
 class RemoveLeftovers:
-    """Remove what ended runs left beside their pods: Services and ConfigMaps, by name."""
+    """Remove what ended runs left beside Flink's pods, by name."""
 
     services: tuple[str, ...] = ()
     config_maps: tuple[str, ...] = ()
+    inspectors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,9 +97,11 @@ class DisposeSnapshot:
 
 Action = (
     StartRun
+    | PutBack
     | StopWithSavepoint
     | TakeSavepoint
     | CancelJob
+    | Inspect
     | RemovePods
     | RemoveTaskManagers
     | RemoveLeftovers

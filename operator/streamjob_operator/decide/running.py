@@ -16,15 +16,21 @@ from streamjob_operator.api.status import (
     StreamJobStatus,
 )
 from streamjob_operator.decide.finished import (
+    CONTAINER_GRACE,
     is_nameless,
     job_cancelled,
     job_failed,
     job_finished,
-    job_lost,
+    jobmanager_failure,
 )
 from streamjob_operator.decide.plan import DisposeSnapshot, Event, Plan, StartRun
 from streamjob_operator.decide.problems import Problem, of_container, of_waiting
-from streamjob_operator.decide.transitions import begin_ending, begin_savepoint, failure_event
+from streamjob_operator.decide.transitions import (
+    begin_ending,
+    begin_inspection,
+    begin_savepoint,
+    failure_event,
+)
 from streamjob_operator.decide.view import (
     AT_ONCE,
     SOON,
@@ -40,8 +46,6 @@ FLICKER: Final = timedelta(seconds=3)
 """Tasks may be between states this long before the job counts as disturbed."""
 RESTARTS_THAT_WARN: Final = 3
 QUIET_AFTER_RESTARTS: Final = timedelta(minutes=3)
-CONTAINER_GRACE: Final = timedelta(minutes=2)
-"""A JobManager may be away this long before that is called a failure (contract, section 3)."""
 FAILED_CHECKPOINTS_THAT_WARN: Final = 3
 PUT_BACK_AGAIN: Final = timedelta(seconds=30)
 """After missing objects could not be made again."""
@@ -103,7 +107,10 @@ def _unknown(view: View) -> Plan | None:
     if flink.reachable and flink.job is not None:
         return None
     if is_nameless(view):
-        return job_lost(view, "the job has ended")
+        return begin_inspection(view, Problem("the job has ended"))
+    failure = jobmanager_failure(view)
+    if failure is not None and view.seen.record is not None:
+        return begin_inspection(view, failure)
     status = changed(view.status, state=State.UNKNOWN)
     text = flink.problem or "its REST interface does not name the job yet"
     pods = view.seen.jobmanagers

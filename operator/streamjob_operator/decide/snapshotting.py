@@ -24,7 +24,7 @@ from streamjob_operator.decide.finished import (
     job_cancelled,
     job_failed,
     job_finished,
-    job_lost,
+    jobmanager_failure,
 )
 from streamjob_operator.decide.plan import Event, Plan, RemoveTaskManagers, StartRun
 from streamjob_operator.decide.problems import Problem, of_container, of_waiting
@@ -32,6 +32,7 @@ from streamjob_operator.decide.transitions import (
     DONE,
     ask_savepoint,
     begin_ending,
+    begin_inspection,
     begin_savepoint,
     fail_running,
     failure_event,
@@ -187,7 +188,7 @@ def _job_over(view: View) -> Plan:
         ):
             return _complete(view, operation, savepoint.path)
         if known is None and operation.target_dir is not None:
-            return job_lost(view, "the job ended while a snapshot was being taken")
+            return begin_inspection(view, Problem("the job ended while a snapshot was being taken"))
         return job_finished(view)
     if job.state == "CANCELED":
         return job_cancelled(view)
@@ -218,7 +219,7 @@ def _ask(view: View, operation: Operation) -> Plan:
         return Plan(status, look_again=AT_ONCE)
     waited = view.now - operation.started_at
     if is_nameless(view) and was_established(view):
-        return job_lost(view, "Flink no longer knows the job, which has ended")
+        return begin_inspection(view, Problem("Flink no longer knows the job, which has ended"))
     replaces = operation.type in {OperationType.UPGRADE, OperationType.RESTART}
     if replaces and waited > _RESTARTING_BEFORE_CHECKPOINT and flink.checkpoints is not None:
         return _freeze(view, flink.restarts[0].message if flink.restarts else "tasks do not run")
@@ -282,6 +283,9 @@ def _unreachable(view: View, operation: Operation) -> Plan:
     run, record = view.seen.run, view.seen.record
     if record is not None and run is not None and not (run.jobmanager and run.service):
         return Plan(status, (StartRun(record),), look_again=SOON)
+    failure = jobmanager_failure(view)
+    if failure is not None and record is not None:
+        return begin_inspection(view, failure)
     if view.now - operation.started_at > view.seen.spec.pause.timeout:
         found = (of_container(pod) or of_waiting(pod) for pod in view.seen.jobmanagers)
         cause = next((problem for problem in found if problem is not None), Problem(text))

@@ -19,6 +19,7 @@ from streamjob_operator.decide.problems import Problem
 from streamjob_operator.decide.transitions import (
     DONE,
     begin_ending,
+    begin_inspection,
     failure_event,
 )
 from streamjob_operator.decide.view import (
@@ -233,6 +234,8 @@ def start_failed(view: View, problem: Problem) -> Plan:
     known = status.flink
     if not view.seen.flink.reachable and known is not None and known.job_state is not None:
         problem = replace(problem, heals=False)
+    if not view.seen.flink.reachable and may_have_checkpoints(view) and view.seen.record:
+        return begin_inspection(view, problem)
     if has_checkpoint_of_its_own(view):
         newest = newest_state(view)
         if newest is not None:
@@ -240,6 +243,14 @@ def start_failed(view: View, problem: Problem) -> Plan:
         reason = "RunFailed" if kind is OperationType.RUN else ""
         status = note_failure(view, status, kind, problem, reason)
         return begin_ending(view, status, State.PAUSED, problem.message, failure_event(status))
+    return start_failed_without_state(view, problem)
+
+
+def start_failed_without_state(view: View, problem: Problem) -> Plan:
+    """No checkpoint of its own: what it was started from is still the newest state."""
+    operation, status = view.operation, view.status
+    assert operation is not None  # noqa: S101 - a start is under way
+    kind = operation.type
     if kind is OperationType.UPGRADE:
         return _upgrade_failed(view, problem)
     if kind is OperationType.RECOVER:
@@ -276,9 +287,7 @@ def _upgrade_failed(view: View, problem: Problem) -> Plan:
 def _recovery_failed(view: View, problem: Problem) -> Plan:
     """Again while attempts last; then Stopped, with the newest state kept."""
     attempts = view.status.recoveries or 1
-    # What can't be asked may have saved a newer state than the one that it was started from.
-    unsure = not view.seen.flink.reachable and may_have_checkpoints(view)
-    if attempts < view.seen.spec.recovery.max_attempts and not unsure:
+    if attempts < view.seen.spec.recovery.max_attempts:
         status = warn(view, view.status, "RecoverFailed", problem)
         status = changed(status, recoveries=attempts + 1)
         status = in_operation(status, attempt=attempts + 1)

@@ -30,6 +30,8 @@ _ADVICE: Final = frozenset(
 )
 """Warnings that are no failed operation."""
 
+_NOT_GIVEN_UP: Final = frozenset({Phase.INSPECTING, Phase.ENDING, Phase.STARTING})
+
 
 def summarise(view: View, status: StreamJobStatus) -> StreamJobStatus:
     """The status as it is recorded: the decision's, with the facts and the conditions."""
@@ -176,7 +178,7 @@ def _ready(view: View, status: StreamJobStatus) -> tuple[bool, str, str]:
 
 def _stalled(view: View, status: StreamJobStatus) -> bool:
     """Given up until somebody changes something."""
-    if status.operation is not None and status.operation.phase in {Phase.ENDING, Phase.STARTING}:
+    if status.operation is not None and status.operation.phase in _NOT_GIVEN_UP:
         return False
     if view.seen.spec_problem:
         return True

@@ -8,6 +8,7 @@ from typing import Final
 from streamjob_operator.api.run import RunSpec, savepoint_dir, trigger_id_of
 from streamjob_operator.api.status import (
     FlinkStatus,
+    InspectionStatus,
     Operation,
     OperationType,
     Phase,
@@ -30,6 +31,7 @@ from streamjob_operator.decide.view import (
     AT_ONCE,
     SOON,
     View,
+    advise,
     changed,
     close_run,
     flink_job_id,
@@ -184,8 +186,46 @@ def begin_ending(
         trigger_id=None,
         target_dir=None,
         flink_job_id=None,
+        inspection=None,
     )
     return Plan(status, (RemovePods(),), events, AT_ONCE)
+
+
+def with_operation(view: View, status: StreamJobStatus, kind: OperationType) -> StreamJobStatus:
+    """The status with an operation to end the run under, keeping the one that is under way."""
+    if status.operation is not None and status.operation.phase is not None:
+        return status
+    operation = Operation(type=kind, phase=Phase.ENDING, attempt=1, started_at=view.now)
+    return changed(status, operation=operation)
+
+
+def begin_inspection(view: View, cause: Problem) -> Plan:
+    """The job was lost, and no JobManager can tell its newest state: the pods go, then a pod looks
+    for it.
+    """
+    status = close_run(with_operation(view, view.status, OperationType.RECOVER), view.now)
+    status = in_operation(
+        changed(status, state=State.OPERATING),
+        phase=Phase.INSPECTING,
+        trigger_id=None,
+        message=f"{cause.message}: looking for the newest state in the job's storage",
+        inspection=InspectionStatus(
+            number=1, due_at=view.now, cause=cause.message, remedy=cause.remedy
+        ),
+    )
+    assert status.operation is not None  # noqa: S101 - set above
+    event = _warning_event("Inspecting", status.operation.message, cause.remedy)
+    if status.operation.target_dir is None:
+        # Where a snapshot was asked for, nothing has failed as long as it may be there.
+        status = advise(view, status, reason_of_loss(status.operation), cause)
+    return Plan(status, (RemovePods(),), (event,), AT_ONCE)
+
+
+def reason_of_loss(operation: Operation) -> str:
+    """The warning's reason where the job was lost in the middle of an operation, or of none."""
+    starts = operation.flink_job_id is not None
+    told = starts or operation.type is OperationType.PAUSE
+    return f"{operation.type}Failed" if told else "JobFailed"
 
 
 def begin_stop(view: View, message: str) -> Plan:

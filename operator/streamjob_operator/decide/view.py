@@ -100,7 +100,11 @@ def leftovers(view: View, *, keep_records: tuple[int, ...] = ()) -> RemoveLeftov
         if run.config_map and number not in keep_records
     )
     config_maps = (*view.seen.high_availability, *records)
-    return RemoveLeftovers(services, config_maps) if services or config_maps else None
+    inspectors = tuple(
+        each.pod.name for each in view.seen.inspectors if each.pod.deleting_since is None
+    )
+    found = RemoveLeftovers(services, config_maps, inspectors)
+    return found if found != RemoveLeftovers() else None
 
 
 def changed(status: StreamJobStatus, **changes: Any) -> StreamJobStatus:
@@ -155,12 +159,17 @@ def newest_state(view: View) -> Snapshot | None:
         and saved.number > newest.number
     ):
         return kept
-    name = newest.path.rstrip("/").rsplit("/", 1)[-1]
+    return checkpoint_snapshot(view, newest.path, newest.taken_at)
+
+
+def checkpoint_snapshot(view: View, path: str, taken_at: datetime) -> Snapshot:
+    """A checkpoint of the current run, as a snapshot to go on from."""
+    name = path.rstrip("/").rsplit("/", 1)[-1]
     return Snapshot(
         id=f"{name}-{view.status.run}",
-        path=newest.path,
+        path=path,
         origin=SnapshotOrigin.CHECKPOINT,
-        taken_at=newest.taken_at,
+        taken_at=taken_at,
         flink_version=view.seen.record.spec.flink_version if view.seen.record else None,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,10 @@ def compare(name: str, objects: tuple[dict[str, Any], ...]) -> None:
 def test_objects_of_a_run(make: Callable[[], RunRecord]) -> None:
     run = make()
     owner = owner_reference(run.job)
-    compare(make.__name__, (run_config_map(run, owner), *run_objects(run, owner)))
+    config_map, objects = run_config_map(run, owner), run_objects(run, owner)
+    kept = config_map["data"].pop("objects.json")
+    assert tuple(json.loads(kept)) == objects
+    compare(make.__name__, (config_map, *objects))
 
 
 def test_objects_of_a_job() -> None:

@@ -20,21 +20,21 @@ TARGETS = ("s3://bucket/jobs/cql-1/savepoints/svp-1", "s3://bucket/jobs/cql-1/sa
 
 def test_the_pod_of_the_inspector() -> None:
     run = records.sql_pod_templates()
-    pod = inspector_pod(run, owner_reference(run.job), TARGETS)
+    pod = inspector_pod(run, owner_reference(run.job), 1, TARGETS)
     compare("inspector", (pod,))
 
 
 def test_a_trust_store_of_the_user_is_used_and_other_java_options_are_not() -> None:
     options = {"env.java.opts.all": "-Xmx9g '-Djavax.net.ssl.trustStore=/a b'"}
     run = records.record(RunSpec(sql=Sql(), flink_configuration=options))
-    arguments = inspector_pod(run, {}, ())["spec"]["containers"][0]["args"]
+    arguments = inspector_pod(run, {}, 1, ())["spec"]["containers"][0]["args"]
     assert "-Djavax.net.ssl.trustStore=/a b" in arguments
     assert not [it for it in arguments if it.startswith("-Xmx")]
 
 
 def test_it_reaches_the_storage_with_all_that_the_jobmanager_reaches_it_with() -> None:
     run = records.sql_pod_templates()
-    pod = inspector_pod(run, {}, ())["spec"]
+    pod = inspector_pod(run, {}, 1, ())["spec"]
     jobmanager = jobmanager_deployment(run, {})["spec"]["template"]["spec"]
     main = next(it for it in jobmanager["containers"] if it["name"] == MAIN_CONTAINER)
     (inspector,) = pod["containers"]

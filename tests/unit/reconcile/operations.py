@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -54,9 +52,9 @@ class Case:
     change: Callable[[Stage], None]
     check: Check
 
-    async def begin(self) -> Stage:
+    async def begin(self, make: Callable[[], Truthful] = Truthful) -> Truthful:
         """The job a moment before the change."""
-        stage = Truthful()
+        stage = make()
         stage.flink.program = stage.run_at_once
         if self.wish is None:
             return stage
@@ -75,32 +73,52 @@ class Rehearsal:
 
     calls: dict[int, Call]
     """By number, as `Calls` counts."""
-    passes: tuple[tuple[int, bytes], ...]
-    """With the number of calls made before the pass. Pickled: three times faster than deepcopy."""
+    passes: tuple[tuple[int, Callable[[], Truthful]], ...]
+    """With the number of calls made before the pass."""
 
-    def before(self, number: int) -> Stage:
+    def before(self, number: int) -> Truthful:
         """The world before the pass that makes this call."""
-        world = next(world for made, world in reversed(self.passes) if made < number)
-        stage: Stage = pickle.loads(world)
-        return stage
+        return next(again for made, again in reversed(self.passes) if made < number)()
 
 
-async def rehearse(case: Case) -> Rehearsal:
+async def rehearse(case: Case, make: Callable[[], Truthful] = Truthful) -> Rehearsal:
     """Let the operation come to its end undisturbed."""
-    stage = await case.begin()
-    mark = len(stage.calls.made)
+    stage = await case.begin(make)
+    made = stage.calls.made
+    mark = len(made)
+    passes: list[tuple[int, Callable[[], Truthful]]] = []
     case.change(stage)
-    whole = copy.deepcopy(stage)
-    await whole.settle()
-    case.check(whole)
-    check_at_end(case, whole)
-    made = whole.calls.made
-    passes = []
-    while len(stage.calls.made) < len(made):
-        passes.append((len(stage.calls.made), pickle.dumps(stage)))
-        await stage.look()
-    assert stage.calls.made == made
+    await stage.settle(before_pass=lambda it: passes.append((len(made), it.frozen())))
+    case.check(stage)
+    check_at_end(case, stage)
     return Rehearsal(dict(enumerate(made[mark:], mark + 1)), tuple(passes))
+
+
+def crash_points(rehearsal: Rehearsal) -> list[tuple[int, str]]:
+    """Where the operator can die: the number of a call, and how `Calls` names it.
+
+    Right after a read is right before the next call: the world is the same, and its memory is lost.
+    """
+    return [
+        (number, how)
+        for number, call in rehearsal.calls.items()
+        for how in (("kill_before", "kill_after") if call.is_act else ("kill_before",))
+    ]
+
+
+async def die_and_go_on(case: Case, rehearsal: Rehearsal, number: int, how: str) -> None:
+    """The operator dies there, another one goes on: the operation comes to the same end."""
+    stage = rehearsal.before(number)
+    setattr(stage.calls, how, number)
+    try:
+        await stage.settle()
+        assert stage.kills == 1
+        case.check(stage)
+        check_at_end(case, stage)
+        check_fine(stage)
+    except AssertionError as error:
+        error.add_note(f"{how} {number}, {rehearsal.calls[number]}: {stage.told()}")
+        raise
 
 
 def check_at_end(case: Case, stage: Stage) -> None:

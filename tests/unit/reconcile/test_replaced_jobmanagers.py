@@ -11,10 +11,12 @@ from datetime import timedelta
 import pytest
 
 from streamjob_operator.kube import kinds
+from tests.fakes.kubelet import Fate
 from tests.unit.reconcile.driver import NAMESPACE, Stage, running
 
 pytestmark = pytest.mark.unit
 
+NO_STORAGE = Fate(exit_code=1, message='{"problem": "Connection refused"}')
 LOST = {"Ready": False, "Stalled": True, "LastOperationSucceeded": False}
 
 
@@ -60,6 +62,7 @@ async def _failed(*, lists_result: bool) -> Stage:
     stage.job.checkpoint()
     stage.job.fail("sink is gone")
     stage.job.replace_jobmanager(lists_result=lists_result)
+    stage.kubelet.fates["inspector"] = NO_STORAGE
     return stage
 
 
@@ -74,7 +77,7 @@ async def test_a_job_whose_newest_state_nobody_knows_is_never_started_by_itself(
 ) -> None:
     stage = await _failed(lists_result=lists_result)
 
-    await stage.settle()
+    await stage.settle(passes=2000)
     stage.edit(pause={"timeout": "5m"})
     await stage.settle()
     stage.edit(parallelism=2)
@@ -94,7 +97,7 @@ async def test_such_a_job_starts_from_the_snapshot_that_the_user_names(
 ) -> None:
     stage = await _failed(lists_result=lists_result)
     newest = stage.job.checkpoints[-1].path
-    await stage.settle()
+    await stage.settle(passes=2000)
     stage.edit(restore={"snapshot": newest})
 
     await stage.settle()
@@ -133,8 +136,9 @@ async def test_a_pause_whose_outcome_nobody_knows_names_where_the_snapshot_lies(
     directory = stage.status.operation.target_dir
     stage.job.complete_savepoints()
     stage.job.replace_jobmanager(lists_result=lists_result)
+    stage.kubelet.fates["inspector"] = NO_STORAGE
 
-    await stage.settle()
+    await stage.settle(passes=2000)
     stage.edit(pause={"timeout": "5m"})
     await stage.looks(900)
 
@@ -161,7 +165,8 @@ async def test_a_pause_whose_outcome_nobody_knows_can_be_resumed_from_what_was_f
     stage.job.complete_savepoints()
     (savepoint,) = stage.job.savepoints.values()
     stage.job.replace_jobmanager()
-    await stage.settle()
+    stage.kubelet.fates["inspector"] = NO_STORAGE
+    await stage.settle(passes=2000)
     stage.edit(restore={"snapshot": savepoint.path}, desiredState="Running")
 
     await stage.settle()
@@ -177,7 +182,8 @@ async def test_a_pause_whose_outcome_nobody_knows_does_not_go_on_by_the_wish_alo
     await stage.looks(2)
     stage.job.complete_savepoints()
     stage.job.replace_jobmanager()
-    await stage.settle()
+    stage.kubelet.fates["inspector"] = NO_STORAGE
+    await stage.settle(passes=2000)
     stage.wish("Running")
 
     await stage.looks(900)

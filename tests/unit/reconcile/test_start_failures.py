@@ -348,21 +348,6 @@ async def test_a_bounded_job_that_finishes_while_it_starts_is_finished() -> None
     assert stage.warning is None
 
 
-async def test_a_start_whose_jobmanager_keeps_ending_after_a_checkpoint_is_not_made_anew() -> None:
-    stage = Stage()
-    stage.flink.on_start[1] = _one_task_with_a_checkpoint
-    stage.apply()
-    await stage.until(lambda it: it.status.flink and it.status.flink.job_state == "RUNNING")
-    stage.kubelet.fates["jobmanager"] = Fate(exit_code=1, message="killed", ends=3)
-    await stage.until(lambda it: it.warning)
-    stage.kubelet.fates.clear()
-
-    await stage.looks(300)
-
-    assert stage.status.run == 1 or stage.job.restored_path is not None
-    assert stage.conditions["Ready"] is False
-
-
 async def test_a_script_too_large_for_a_config_map_is_told() -> None:
     stage = Stage()
     script = "-- " + "x" * 600_000 + "\n" + SQL
