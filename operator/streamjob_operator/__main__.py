@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
 import sys
 import uuid
@@ -43,13 +42,9 @@ def main() -> int:
 async def _run(settings: Settings) -> None:
     kube = await AioKubeClient.connect(settings.request_timeout_seconds)
     flink = FlinkRest(timedelta(seconds=settings.flink_timeout_seconds))
-    stop = asyncio.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        # Kopf takes the signals over when it starts; a standby has not come to that yet.
-        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     try:
         world = World(settings, kube, flink, leadership=_leadership(settings, kube))
-        await serve(world, stop=stop)
+        await serve(world, silent_for=kube.silent_for)
     finally:
         await flink.close()
         await kube.close()
@@ -60,7 +55,7 @@ def _leadership(settings: Settings, kube: AioKubeClient) -> Leadership | None:
         return None
     # A container that starts anew in the same pod is another candidate.
     identity = f"{settings.pod_name or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
-    return Leadership(kube, settings.operator_namespace, identity)
+    return Leadership(kube.without_retries(), settings.operator_namespace, identity)
 
 
 if __name__ == "__main__":

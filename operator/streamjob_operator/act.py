@@ -6,7 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 from streamjob_operator.api import constants
-from streamjob_operator.api.run import JobRef, RunRecord, flink_job_id_of, run_name
+from streamjob_operator.api.run import (
+    JobRef,
+    RunRecord,
+    flink_job_id_of,
+    high_availability_selector,
+    run_name,
+)
 from streamjob_operator.builders.inspector import inspector_pod
 from streamjob_operator.builders.metadata import owner_reference
 from streamjob_operator.builders.run import (
@@ -21,6 +27,7 @@ from streamjob_operator.decide.plan import (
     DisposeSnapshot,
     Event,
     Inspect,
+    ProtectHighAvailability,
     PutBack,
     RemoveLeftovers,
     RemovePods,
@@ -32,7 +39,7 @@ from streamjob_operator.decide.plan import (
 from streamjob_operator.errors import Conflict, Foreign, NotFound
 from streamjob_operator.kube import kinds
 from streamjob_operator.kube.kinds import kind_of
-from streamjob_operator.kube.ownership import is_applied_by
+from streamjob_operator.kube.ownership import is_applied_by, lists_as_applied
 from streamjob_operator.world import World
 
 GRACE_SECONDS = 1
@@ -46,14 +53,14 @@ async def act(world: World, job: JobRef, action: Action) -> None:
     match action:
         case StartRun(record):
             await _start(world, record)
-        case StopWithSavepoint() | TakeSavepoint():
-            await _ask_savepoint(world, job, action)
+        case StopWithSavepoint() | TakeSavepoint() | CancelJob() | DisposeSnapshot():
+            await _ask_flink(world, job, action)
         case PutBack():
             await _put_back(world, job, action)
-        case CancelJob(run, flink_job_id):
-            await world.flink.cancel(world.address(job.name, job.namespace, run), flink_job_id)
         case Inspect(record, number, target_dirs):
             await _inspect(world, inspector_pod(record, owner_reference(job), number, target_dirs))
+        case ProtectHighAvailability(run):
+            await _protect_high_availability(world, job, run)
         case RemovePods():
             await _remove_pods(world, job, f"{constants.LABEL_JOB}={job.name}")
         case RemoveTaskManagers(run):
@@ -65,8 +72,6 @@ async def act(world: World, job: JobRef, action: Action) -> None:
             )
         case RemoveLeftovers():
             await _remove_leftovers(world, job, action)
-        case DisposeSnapshot(run, path):
-            await world.flink.dispose_savepoint(world.address(job.name, job.namespace, run), path)
 
 
 async def announce(world: World, job: JobRef, event: Event) -> None:
@@ -122,11 +127,12 @@ async def _objects(world: World, record: RunRecord) -> tuple[dict[str, Any], ...
 
 async def _put_back(world: World, job: JobRef, action: PutBack) -> None:
     """Nothing but what was edited; without a record the next look tells more."""
-    edited = {(edit.kind, edit.name) for edit in action.edits}
+    edited = {(edit.kind, edit.name): edit.fields for edit in action.edits}
     with suppress(NotFound, ValueError):
         for body in objects_of(await _config_map(world, job, action.run)):
-            if (body["kind"], body["metadata"]["name"]) in edited:
-                await _put(world, job, body)
+            fields = edited.get((body["kind"], body["metadata"]["name"]), ())
+            if fields:
+                await _put(world, job, body, lists_as_applied(body, fields))
 
 
 async def _config_map(world: World, job: JobRef, run: int) -> dict[str, Any]:
@@ -139,8 +145,13 @@ async def _inspect(world: World, pod: dict[str, Any]) -> None:
         await world.kube.create(pod)
 
 
-async def _put(world: World, job: JobRef, body: dict[str, Any]) -> None:
-    """Make the object, or put it back as it was. Raises Foreign where it is not this job's."""
+async def _put(
+    world: World, job: JobRef, body: dict[str, Any], lists: dict[str, Any] | None = None
+) -> None:
+    """Make the object, or put it back as it was. Raises Foreign where it is not this job's.
+
+    `lists` are those to be replaced as a whole first.
+    """
     kind, name = kind_of(body), body["metadata"]["name"]
     try:
         found = await world.kube.get(kind, job.namespace, name)
@@ -158,17 +169,34 @@ async def _put(world: World, job: JobRef, body: dict[str, Any]) -> None:
             "left alone: rename or delete it, or give the StreamJob another name"
         )
     # The uid makes sure that what is changed is what was looked at.
-    about = body["metadata"] | {"uid": found["metadata"]["uid"]}
-    await world.kube.apply(body | {"metadata": about})
+    uid = {"uid": found["metadata"]["uid"]}
+    if lists:
+        await world.kube.merge(kind, job.namespace, name, lists | {"metadata": uid})
+    await world.kube.apply(body | {"metadata": body["metadata"] | uid})
+
+
+async def _ask_flink(
+    world: World,
+    job: JobRef,
+    action: StopWithSavepoint | TakeSavepoint | CancelJob | DisposeSnapshot,
+) -> None:
+    address = world.address(job.name, job.namespace, action.run)
+    match action:
+        case StopWithSavepoint() | TakeSavepoint():
+            await _ask_savepoint(world, job, action, address)
+        case CancelJob():
+            await world.flink.cancel(address, action.flink_job_id)
+        case DisposeSnapshot():
+            await world.flink.dispose_savepoint(address, action.path)
 
 
 async def _ask_savepoint(
-    world: World, job: JobRef, action: StopWithSavepoint | TakeSavepoint
+    world: World, job: JobRef, action: StopWithSavepoint | TakeSavepoint, address: str
 ) -> None:
     stops = isinstance(action, StopWithSavepoint)
     ask = world.flink.stop_with_savepoint if stops else world.flink.savepoint
     await ask(
-        world.address(job.name, job.namespace, action.run),
+        address,
         flink_job_id_of(job.uid, action.run),
         trigger_id=action.trigger_id,
         target_dir=action.target_dir,
@@ -176,7 +204,20 @@ async def _ask_savepoint(
     )
 
 
+async def _protect_high_availability(world: World, job: JobRef, run: int) -> None:
+    protected = {"metadata": {"finalizers": [constants.HIGH_AVAILABILITY_FINALIZER]}}
+    selector = high_availability_selector(job.uid, [run])
+    for body in await world.kube.find(kinds.CONFIG_MAP, job.namespace, selector):
+        meta = body["metadata"]
+        if "deletionTimestamp" not in meta and not meta.get("finalizers"):
+            await world.kube.merge(kinds.CONFIG_MAP, job.namespace, meta["name"], protected)
+
+
 async def _remove_leftovers(world: World, job: JobRef, left: RemoveLeftovers) -> None:
+    for name in left.protected:
+        with suppress(NotFound):
+            released = {"metadata": {"finalizers": None}}
+            await world.kube.merge(kinds.CONFIG_MAP, job.namespace, name, released)
     for kind, names in (
         (kinds.POD, left.inspectors),
         (kinds.SERVICE, left.services),

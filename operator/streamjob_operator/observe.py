@@ -9,13 +9,14 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from streamjob_operator.api import constants
-from streamjob_operator.api.run import JobRef, RunSpec, flink_job_id_of, job_id_of
+from streamjob_operator.api.run import JobRef, RunSpec, flink_job_id_of, high_availability_selector
 from streamjob_operator.api.spec import StreamJobSpec, Wish
 from streamjob_operator.api.status import Phase, StreamJobStatus
 from streamjob_operator.builders.run import record_of
 from streamjob_operator.decide.edited import still_known
 from streamjob_operator.decide.observed import (
     FlinkSeen,
+    HighAvailabilitySeen,
     InspectorSeen,
     Observed,
     PodSeen,
@@ -36,8 +37,6 @@ CHILDREN_TRUSTED: Final = timedelta(minutes=10)
 """Deployments, Services and ConfigMaps are read again at least this often (contract, section 8)."""
 CHILDREN_TRUSTED_IN_OPERATION: Final = timedelta(seconds=5)
 
-_HIGH_AVAILABILITY_LABEL: Final = "type=flink-native-kubernetes"
-"""On the ConfigMaps of Flink's Kubernetes HA; beside it `app`, the cluster id."""
 _RUNS_WITH_LEFTOVERS: Final = 3
 """So many runs back: no run starts before the leftovers of the last one are gone."""
 
@@ -47,7 +46,7 @@ class Children:
     """The objects of a job other than its pods, as read at one time."""
 
     runs: dict[int, RunSeen]
-    high_availability: tuple[str, ...]
+    high_availability: tuple[HighAvailabilitySeen, ...]
     read_at: datetime
 
 
@@ -67,6 +66,8 @@ class Memory:
     """Since when no JobManager could be asked, while a run is open."""
     put_backs: dict[str, PutBackTried] = field(default_factory=dict)
     """What was edited by hand and put back, so that it never becomes a fight."""
+    unexplained_since: datetime | None = None
+    """Since when the job has been FAILED and Flink has named no cause."""
     flink_look: tuple[object, ...] | None = None
     """Flink's short answer at the last look; a different one means that something happened."""
 
@@ -143,8 +144,15 @@ def _with_history(
     nameless = flink.reachable and flink.job is None and flink.application != "RUNNING"
     silent = not flink.reachable and bool(status.run) and status.stop_time is None
     memory.nameless_since = (memory.nameless_since or now) if nameless else None
+    unexplained = flink.job is not None and flink.job.state == "FAILED" and flink.failure is None
     memory.silent_since = (memory.silent_since or now) if silent else None
-    return replace(flink, nameless_since=memory.nameless_since, silent_since=memory.silent_since)
+    memory.unexplained_since = (memory.unexplained_since or now) if unexplained else None
+    return replace(
+        flink,
+        nameless_since=memory.nameless_since,
+        silent_since=memory.silent_since,
+        unexplained_since=memory.unexplained_since,
+    )
 
 
 async def _spec(
@@ -232,15 +240,25 @@ async def _children(world: World, job: JobRef, status: StreamJobStatus, memory: 
     return children
 
 
-async def _high_availability(world: World, job: JobRef, newest: int) -> tuple[str, ...]:
-    """Names of the ConfigMaps that Flink's HA made for the last runs; nobody owns them."""
+async def _high_availability(
+    world: World, job: JobRef, newest: int
+) -> tuple[HighAvailabilitySeen, ...]:
+    """The ConfigMaps that Flink's HA made for the last runs; nobody owns them."""
     runs = range(max(newest - _RUNS_WITH_LEFTOVERS, 0) + 1, newest + 1)
     if not runs:
         return ()
-    clusters = ",".join(f"{job_id_of(job.uid)}-{run}" for run in runs)
-    selector = f"{_HIGH_AVAILABILITY_LABEL},app in ({clusters})"
+    selector = high_availability_selector(job.uid, runs)
     found = await world.kube.find(kinds.CONFIG_MAP, job.namespace, selector)
-    return tuple(body["metadata"]["name"] for body in found)
+    return tuple(_high_availability_seen(body["metadata"]) for body in found)
+
+
+def _high_availability_seen(meta: dict[str, Any]) -> HighAvailabilitySeen:
+    return HighAvailabilitySeen(
+        name=meta["name"],
+        run=int(meta["labels"]["app"].rsplit("-", 1)[-1]),
+        protected=constants.HIGH_AVAILABILITY_FINALIZER in (meta.get("finalizers") or []),
+        deleting="deletionTimestamp" in meta,
+    )
 
 
 def _is_ours(body: dict[str, Any], job: JobRef, run: int | None) -> bool:

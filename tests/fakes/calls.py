@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-WRITES: Final = frozenset({"apply", "apply_status", "delete", "delete_all", "create"})
+WRITES: Final = frozenset(
+    {"apply", "apply_status", "create", "delete", "delete_all", "merge", "replace"}
+)
 """The verbs of the Kubernetes API that change something."""
 
 REQUESTS: Final = frozenset({"stop_with_savepoint", "savepoint", "cancel", "dispose_savepoint"})

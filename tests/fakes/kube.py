@@ -96,6 +96,18 @@ class FakeKube(Cluster):
         with self._calls.call("kube", "apply", f"{body['kind']} {meta['name']}"):
             return _copy(self._apply(body | {"metadata": meta | {"managedFields": _APPLIED}}))
 
+    async def merge(self, kind: Kind, namespace: str, name: str, change: Body) -> None:
+        with self._calls.call("kube", "merge", f"{kind.name} {name}"):
+            current = self._at(_key(kind, namespace, name))
+            meta = {
+                field: value
+                for field, value in (current["metadata"] | change["metadata"]).items()
+                if value is not None
+            }
+            self._store(current | {"metadata": _plain(meta)})
+            if "deletionTimestamp" in meta and not meta.get("finalizers"):
+                self.vanish(kind, namespace, name)
+
     async def apply_status(self, body: Body) -> Body:
         meta = body["metadata"]
         with self._calls.call("kube", "apply_status", f"{body['kind']} {meta['name']}"):

@@ -65,11 +65,19 @@ class Administrator(AioKubeClient, Host):
         return [each["reason"] for each in found if each["involvedObject"]["name"] == name]
 
 
-async def connect(kubeconfig: Path, kind: type[AioKubeClient] = Administrator) -> Any:
-    """A client with the rights of a kubeconfig."""
+async def connect(
+    kubeconfig: Path,
+    kind: type[AioKubeClient] = Administrator,
+    *,
+    url: str | None = None,
+    timeout_seconds: float = 10,
+) -> Any:
+    """A client with the rights of a kubeconfig; `url`: of another server than it names."""
     configuration = aio.Configuration()
     await config.load_kube_config(str(kubeconfig), client_configuration=configuration)
-    return kind(aio.ApiClient(configuration), timeout_seconds=10)
+    if url is not None:
+        configuration.host = url
+    return kind(aio.ApiClient(configuration), timeout_seconds)
 
 
 def run_at_once(job: FakeJob) -> None:
@@ -93,7 +101,7 @@ class Live:
     async def operator(self) -> AsyncIterator[None]:
         """The operator runs, until it is stopped as Kubernetes stops it."""
         ready, stop = asyncio.Event(), asyncio.Event()
-        task = asyncio.create_task(serve(self.world, ready=ready, stop=stop, liveness=False))
+        task = asyncio.create_task(serve(self.world, ready=ready, stop=stop))
         try:
             async with asyncio.timeout(30):
                 await ready.wait()
@@ -163,7 +171,11 @@ class Live:
 
 @asynccontextmanager
 async def live(
-    namespace: str, administrator: Path, operator: Path, **settings: Any
+    namespace: str,
+    administrator: Path,
+    operator: Path,
+    nodes_of: type[Kubelet] = Kubelet,
+    **settings: Any,
 ) -> AsyncIterator[Live]:
     """Nodes and Flinks for a namespace; both paths are kubeconfigs."""
     everybody = await connect(administrator)
@@ -172,7 +184,7 @@ async def live(
     flink = FakeFlink(SystemClock(), calls)
     flink.program = run_at_once
     world = World(Settings(namespaces=(namespace,), **settings), kube, flink)
-    kubelet = Kubelet(everybody, flink, world.address)
+    kubelet = nodes_of(everybody, flink, world.address)
     nodes = asyncio.create_task(kubelet.keep_up(namespace))
     try:
         yield Live(namespace, everybody, flink, calls, world)

@@ -9,6 +9,10 @@ KIND: Final = "StreamJob"
 PLURAL: Final = "streamjobs"
 
 FINALIZER: Final = f"{GROUP}/finalizer"
+HIGH_AVAILABILITY_FINALIZER: Final = f"{GROUP}/high-availability"
+"""On the ConfigMaps of Flink's HA while their run is open. Where they are deleted, Flink forgets
+its checkpoints and starts the job empty within seconds (seen with Flink 2.3).
+"""
 FIELD_MANAGER: Final = "streamjob-operator"
 
 LABEL_JOB: Final = f"{GROUP}/job"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -44,6 +45,12 @@ def trigger_id_of(uid: str, run: int, started_at: str) -> str:
     is sent.
     """
     return uuid.uuid5(_NAMESPACE, f"{uid}/run/{run}/savepoint/{started_at}").hex
+
+
+def high_availability_selector(uid: str, runs: Iterable[int]) -> str:
+    """Selects the ConfigMaps that Flink's Kubernetes HA makes for these runs, by Flink's labels."""
+    clusters = ",".join(f"{job_id_of(uid)}-{run}" for run in runs)
+    return f"type=flink-native-kubernetes,app in ({clusters})"
 
 
 class JobRef(Model):

@@ -115,10 +115,11 @@ def _contested(view: View) -> set[str]:
 def _problem(what: str, tried: PutBackTried) -> Problem:
     if tried.refused:
         return Problem(f"{what} was edited and can't be put back: {tried.refused}")
-    who = tried.manager or "somebody"
+    # Kubernetes names nobody for what went through the subresource `scale`.
+    who = tried.manager or "somebody, an autoscaler perhaps,"
     return Problem(
         f"{what} was put back {AT_ONCE_TIMES} times, and {who} changes it again",
-        f"keep {who} away from the objects of the job, and change the StreamJob instead",
+        "change the StreamJob instead, and keep others away from the objects of its runs",
     )
 
 

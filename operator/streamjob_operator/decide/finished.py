@@ -35,6 +35,8 @@ from streamjob_operator.flink.models import Failure
 
 CONTAINER_GRACE: Final = timedelta(minutes=2)
 """A JobManager may be away this long before that is called a failure (contract, section 3)."""
+CAUSE_LAGS: Final = timedelta(seconds=3)
+"""Three times Flink's `web.refresh-interval` as the operator sets it."""
 NAMELESS_BEFORE_LOST: Final = timedelta(minutes=2)
 """A JobManager that took over names a job that still runs well before this."""
 
@@ -43,6 +45,12 @@ def is_nameless(view: View) -> bool:
     """The JobManager has answered for long enough without knowing the run's job: it has ended."""
     since = view.seen.flink.nameless_since
     return since is not None and view.now - since > NAMELESS_BEFORE_LOST
+
+
+def awaits_cause(view: View) -> bool:
+    """The job has just failed, and Flink, which answers from a cache, does not say why yet."""
+    since = view.seen.flink.unexplained_since
+    return since is not None and view.now - since < CAUSE_LAGS
 
 
 def jobmanager_failure(view: View) -> Problem | None:

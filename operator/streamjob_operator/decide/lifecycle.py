@@ -15,6 +15,7 @@ from streamjob_operator.api.spec import Wish
 from streamjob_operator.api.status import OperationType, Phase, RetryStatus, State, StreamJobStatus
 from streamjob_operator.decide.edited import with_put_back
 from streamjob_operator.decide.ending import ending
+from streamjob_operator.decide.finished import awaits_cause
 from streamjob_operator.decide.inspecting import inspecting
 from streamjob_operator.decide.observed import Observed
 from streamjob_operator.decide.plan import Plan
@@ -24,7 +25,7 @@ from streamjob_operator.decide.snapshotting import last_snapshot, snapshotting
 from streamjob_operator.decide.starting import starting
 from streamjob_operator.decide.summary import summarise
 from streamjob_operator.decide.transitions import begin_stop
-from streamjob_operator.decide.view import View, changed
+from streamjob_operator.decide.view import SOON, View, changed
 from streamjob_operator.settings import Settings
 
 
@@ -40,6 +41,8 @@ def _next_step(view: View) -> Plan:
     if view.wish is Wish.STOPPED and _is_to_be_stopped(view):
         text = "the resource is being deleted" if view.seen.deleting else "desiredState is Stopped"
         return last_snapshot(view) or begin_stop(view, text)
+    if view.seen.run_is_open and awaits_cause(view):
+        return Plan(changed(view.status, state=State.OPERATING), look_again=SOON)
     match operation.phase if operation is not None else None:
         case Phase.SNAPSHOTTING:
             return snapshotting(view)

@@ -105,6 +105,17 @@ class PutBackTried:
 
 
 @dataclass(frozen=True)
+class HighAvailabilitySeen:
+    """A ConfigMap in which Flink's HA keeps its leader, or a job's newest checkpoint."""
+
+    name: str
+    run: int
+    protected: bool = False
+    """It carries the finalizer that keeps it from being deleted by hand."""
+    deleting: bool = False
+
+
+@dataclass(frozen=True)
 class FoundState:
     """A complete checkpoint or savepoint that lies in the job's storage."""
 
@@ -156,6 +167,8 @@ class FlinkSeen:
     """Since when it has answered, at every look, without knowing the run's job."""
     silent_since: datetime | None = None
     """Since when, at every look, it could not be asked, while a run is open."""
+    unexplained_since: datetime | None = None
+    """Since when the job has been FAILED, at every look, without a cause."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +189,8 @@ class Observed:
     """Flink's, as far as anything of them runs or may come to run."""
     inspectors: tuple[InspectorSeen, ...] = ()
     runs: Mapping[int, RunSeen] = field(default_factory=dict)
-    high_availability: tuple[str, ...] = ()
-    """Names of HA ConfigMaps that Flink left, of any run."""
+    high_availability: tuple[HighAvailabilitySeen, ...] = ()
+    """Of any of the last runs."""
     flink: FlinkSeen = FlinkSeen()
     region: str | None = None
     zone: str | None = None

@@ -57,6 +57,13 @@ class CancelJob:
 
 
 @dataclass(frozen=True)
+class ProtectHighAvailability:
+    """Keep the run's HA ConfigMaps from being deleted by hand: Flink would start the job empty."""
+
+    run: int
+
+
+@dataclass(frozen=True)
 class Inspect:
     """Make the pod that looks for the run's newest state in its storage."""
 
@@ -84,6 +91,8 @@ class RemoveLeftovers:
 
     services: tuple[str, ...] = ()
     config_maps: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    """Those of the ConfigMaps that are kept from being deleted."""
     inspectors: tuple[str, ...] = ()
 
 
@@ -102,6 +111,7 @@ Action = (
     | TakeSavepoint
     | CancelJob
     | Inspect
+    | ProtectHighAvailability
     | RemovePods
     | RemoveTaskManagers
     | RemoveLeftovers

@@ -23,7 +23,13 @@ from streamjob_operator.decide.finished import (
     job_finished,
     jobmanager_failure,
 )
-from streamjob_operator.decide.plan import DisposeSnapshot, Event, Plan, StartRun
+from streamjob_operator.decide.plan import (
+    DisposeSnapshot,
+    Event,
+    Plan,
+    ProtectHighAvailability,
+    StartRun,
+)
 from streamjob_operator.decide.problems import Problem, of_container, of_waiting
 from streamjob_operator.decide.transitions import (
     begin_ending,
@@ -340,6 +346,11 @@ def _well(view: View) -> Plan:
             return Plan(status, (DisposeSnapshot(status.run or 0, old.path),))
     if job is None or not job.all_tasks_run:
         return Plan(status, look_again=SOON)
+    if any(
+        each.run == status.run and not each.protected and not each.deleting
+        for each in view.seen.high_availability
+    ):
+        return Plan(status, (ProtectHighAvailability(status.run or 0),), look_again=SOON)
     return Plan(status, look_again=until_retry(view, status))
 
 

@@ -56,6 +56,8 @@ from streamjob_operator.flink.models import Failure, SavepointResult
 
 _TOLD_IN_TIME: Final = timedelta(seconds=10)
 """Flink is asked often at first; small snapshots take a fraction of a second."""
+_ENDING_STATES: Final = frozenset({"FAILING", "CANCELLING"})
+"""Flink's states that lead to the job's end and nowhere else."""
 _RESTARTING_BEFORE_CHECKPOINT: Final = timedelta(seconds=30)
 """After this a job that does not run is replaced from its newest checkpoint."""
 DELETION_SNAPSHOT_BOUND: Final = timedelta(seconds=60)
@@ -138,6 +140,8 @@ def _failed(view: View, operation: Operation, failure: Failure) -> Plan:
     job = view.seen.flink.job
     if job is not None and job.is_over:
         return _job_over(view)
+    if job is not None and job.state in _ENDING_STATES:
+        return Plan(view.status, look_again=SOON)
     return _give_up(view, operation, problems.of_failure(failure))
 
 

@@ -14,7 +14,13 @@ from streamjob_operator.api.spec import Wish
 from streamjob_operator.api.status import OperationType, State
 from streamjob_operator.decide import problems
 from streamjob_operator.decide.finished import job_finished
-from streamjob_operator.decide.plan import Action, Event, Plan, StartRun
+from streamjob_operator.decide.plan import (
+    Action,
+    Event,
+    Plan,
+    ProtectHighAvailability,
+    StartRun,
+)
 from streamjob_operator.decide.problems import Problem
 from streamjob_operator.decide.transitions import (
     DONE,
@@ -196,15 +202,16 @@ def _started(view: View) -> Plan:
     assert operation is not None  # noqa: S101 - a start is under way
     kind = operation.type
     status = changed(view.status, state=State.RUNNING, operation=None)
+    actions = (ProtectHighAvailability(status.run or 0),)
     if rolls_back(view):
         text = f"run {status.run} goes on with the previous spec from {status.started_from}"
-        return Plan(status, (), (Event("Normal", "RolledBack", text),), AT_ONCE)
+        return Plan(status, actions, (Event("Normal", "RolledBack", text),), AT_ONCE)
     if kind is not OperationType.RECOVER or not upgrade_given_up(view):
         status = without_failure(status)
     if kind is not OperationType.RECOVER:
         status = changed(status, recoveries=None)
     text = f"run {status.run} is running, started from {status.started_from}"
-    return Plan(status, (), (Event("Normal", DONE[kind], text),), AT_ONCE)
+    return Plan(status, actions, (Event("Normal", DONE[kind], text),), AT_ONCE)
 
 
 def _abandoned(view: View) -> Plan | None:

@@ -99,11 +99,13 @@ def leftovers(view: View, *, keep_records: tuple[int, ...] = ()) -> RemoveLeftov
         for number, run in runs
         if run.config_map and number not in keep_records
     )
-    config_maps = (*view.seen.high_availability, *records)
+    flinks = view.seen.high_availability
+    config_maps = (*(each.name for each in flinks), *records)
+    protected = tuple(each.name for each in flinks if each.protected)
     inspectors = tuple(
         each.pod.name for each in view.seen.inspectors if each.pod.deleting_since is None
     )
-    found = RemoveLeftovers(services, config_maps, inspectors)
+    found = RemoveLeftovers(services, config_maps, protected, inspectors)
     return found if found != RemoveLeftovers() else None
 
 

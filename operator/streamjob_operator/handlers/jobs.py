@@ -21,8 +21,8 @@ from streamjob_operator.world import World
 log = logging.getLogger(__name__)
 
 _Key = tuple[str, str]
-_AFTER_CONFLICT_SECONDS = 0.05
-"""Somebody wrote in between: look again, but do not race them."""
+_AFTER_CONFLICT = timedelta(milliseconds=50)
+"""Somebody wrote in between: look again, but do not race them, and less and less often."""
 
 
 @dataclass
@@ -57,14 +57,14 @@ class Jobs:
 
     async def follow(self, namespace: str, name: str, uid: str, stopped: StopFlag) -> None:
         """Look after one job until its resource is deleted or the operator ends."""
-        backoff = Backoff()
+        backoff, conflicts = Backoff(), Backoff(first=_AFTER_CONFLICT)
         with self.wakeups.subscribe(namespace, name) as woken:
             while not stopped:
                 woken.clear()
                 try:
                     outcome = await self.look(namespace, name)
                 except Conflict:
-                    await asyncio.sleep(_AFTER_CONFLICT_SECONDS)
+                    await asyncio.sleep(conflicts.next().total_seconds())
                     continue
                 except StreamJobError as error:
                     wait = backoff.next()
@@ -77,8 +77,10 @@ class Jobs:
                     await wait_any(asyncio.Event(), stopped, backoff.next())
                     continue
                 if outcome is None:
+                    self._forget(namespace, name)
                     return
                 backoff.reset()
+                conflicts.reset()
                 await self._rest(namespace, name, uid, outcome, woken, stopped)
 
     async def look(self, namespace: str, name: str) -> Outcome | None:
@@ -90,22 +92,26 @@ class Jobs:
 
     async def dismantle(self, namespace: str, name: str) -> None:
         """The resource is being deleted: pass after pass, until nothing of the job is left."""
-        backoff = Backoff(longest=timedelta(seconds=10))
+        longest = timedelta(seconds=10)
+        backoff, conflicts = Backoff(longest=longest), Backoff(longest, _AFTER_CONFLICT)
         while True:
             try:
                 outcome = await self.look(namespace, name)
             except Conflict:
-                await asyncio.sleep(_AFTER_CONFLICT_SECONDS)
+                await asyncio.sleep(conflicts.next().total_seconds())
                 continue
             except StreamJobError as error:
                 log.warning("%s/%s: %s", namespace, name, error)
                 await asyncio.sleep(backoff.next().total_seconds())
                 continue
             if outcome is None or outcome.settled:
-                self.memories.pop((namespace, name), None)
-                self.locks.pop((namespace, name), None)
+                self._forget(namespace, name)
                 return
             await asyncio.sleep(min(outcome.look_again, timedelta(seconds=1)).total_seconds())
+
+    def _forget(self, namespace: str, name: str) -> None:
+        self.memories.pop((namespace, name), None)
+        self.locks.pop((namespace, name), None)
 
     async def _rest(
         self,

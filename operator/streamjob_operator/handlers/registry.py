@@ -9,6 +9,7 @@ import kopf
 
 from streamjob_operator.api import constants
 from streamjob_operator.handlers.jobs import Jobs
+from streamjob_operator.handlers.session import log_in
 from streamjob_operator.runtime.waiting import StopFlag
 
 _SPREAD_SECONDS = 5
@@ -20,9 +21,7 @@ def build_registry(jobs: Jobs) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     resource = (constants.GROUP, constants.VERSION, constants.PLURAL)
 
-    @kopf.on.login(registry=registry)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    kopf.on.login(registry=registry)(log_in)
 
     @kopf.daemon(
         *resource,

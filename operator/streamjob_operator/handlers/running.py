@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+import signal
+import threading
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import kopf
@@ -18,8 +22,10 @@ from streamjob_operator.kube.leadership import Leadership
 from streamjob_operator.runtime.backoff import EndlessDelays
 from streamjob_operator.world import World
 
-_ENDING_SECONDS = 3
-"""What Kopf has to come to rest when the lease is lost; nothing may be done in that time anyway."""
+_ENDING_SECONDS = 20
+"""What Kopf has to come to rest when the lease is lost. No pass may act in that time anyway."""
+
+log = logging.getLogger(__name__)
 
 _CHILDREN = (
     ("apps", "v1", "deployments"),
@@ -68,24 +74,47 @@ async def serve(
     *,
     ready: asyncio.Event | None = None,
     stop: asyncio.Event | None = None,
-    liveness: bool = True,
+    silent_for: Callable[[], float] | None = None,
 ) -> None:
-    """Look after all StreamJobs until stopped; with leader election, as soon as this is the leader.
+    """Look after all StreamJobs until stopped; with leader election, whenever this is the leader.
 
-    The lease is released when everything has come to rest. Raises NotLeading when it was lost, and
-    what Kopf raises when a watch has died: in both cases the process has to end.
+    `silent_for`: for how many seconds the API server has been silent; with it, probes are answered.
+    Raises NotLeading when the lease is lost and what works for it does not come to rest, and what
+    Kopf raises when a watch has died: in both cases the process has to end.
     """
     stop = stop or asyncio.Event()
     async with AsyncExitStack() as stack:
-        if liveness:
-            await stack.enter_async_context(answering_probes(world.settings.liveness_endpoint))
+        if silent_for is not None:
+            endpoint = world.settings.liveness_endpoint
+            await stack.enter_async_context(answering_probes(endpoint, silent_for))
         if world.leadership is None:
             await _operate(world, ready, stop)
             return
-        stack.push_async_callback(world.leadership.release)
-        await _unless(stop, world.leadership.acquire())
-        if not stop.is_set():
-            await _lead(world, world.leadership, ready, stop)
+        candidate: Leadership | None = world.leadership
+        while candidate is not None and not stop.is_set():
+            candidate = await _term(replace(world, leadership=candidate), candidate, ready, stop)
+
+
+async def _term(
+    world: World, candidate: Leadership, ready: asyncio.Event | None, stop: asyncio.Event
+) -> Leadership | None:
+    """From standing by to the end of leading. Returns who stands by next, if the lease was lost."""
+    _heed_signals(stop)
+    try:
+        await _unless(stop, candidate.acquire())
+        if stop.is_set() or not await _lead(world, candidate, ready, stop):
+            return None
+        return candidate.again()
+    finally:
+        # When everything has come to rest.
+        await candidate.release()
+
+
+def _heed_signals(stop: asyncio.Event) -> None:
+    """As long as Kopf does not run: when it starts it takes the signals over, and keeps them."""
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
 
 
 async def _operate(world: World, ready: asyncio.Event | None, stop: asyncio.Event) -> None:
@@ -102,21 +131,35 @@ async def _operate(world: World, ready: asyncio.Event | None, stop: asyncio.Even
 
 async def _lead(
     world: World, leadership: Leadership, ready: asyncio.Event | None, stop: asyncio.Event
-) -> None:
-    """Operate as long as the lease is held. It is renewed until the last pass has ended."""
-    operating = asyncio.create_task(_operate(world, ready, stop))
+) -> bool:
+    """Operate as long as the lease is held, which is renewed until the last pass has ended.
+
+    Returns whether it was lost and Kopf has come to rest. Raises NotLeading when it has not.
+    """
+    # Kopf kills the process some time after it was ended in any other way than by its own flag.
+    rest = asyncio.Event()
+    operating = asyncio.create_task(_operate(world, ready, rest))
     keeping = asyncio.create_task(leadership.keep())
+    stopping = asyncio.create_task(stop.wait())
     try:
+        await asyncio.wait({operating, keeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        rest.set()
         await asyncio.wait({operating, keeping}, return_when=asyncio.FIRST_COMPLETED)
         if operating.done():
             await operating
-            return
-        await keeping
-        raise NotLeading("the lease is lost: this process ends, to begin again as a candidate")
+            return False
+        _heed_signals(stop)
+        await asyncio.wait({operating}, timeout=_ENDING_SECONDS)
+        if not operating.done():
+            raise NotLeading("the lease is lost, and a pass does not end: the process ends")
+        if (error := operating.exception()) is not None:
+            log.warning("Kopf ended with an error: %s", error)
+        log.warning("the lease is lost: this process stands by")
+        return True
     finally:
-        for task in (operating, keeping):
+        for task in (operating, keeping, stopping):
             task.cancel()
-        await asyncio.wait({operating, keeping}, timeout=_ENDING_SECONDS)
+        await asyncio.wait({operating, keeping, stopping}, timeout=1)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

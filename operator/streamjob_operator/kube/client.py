@@ -5,7 +5,13 @@ Objects are plain dictionaries. Every call is bounded in time and raises the err
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -25,8 +31,19 @@ from streamjob_operator.kube.kinds import STREAM_JOB, Kind, kind_of
 Body = dict[str, Any]
 
 _APPLY: Final = "application/apply-patch+yaml"
+_MERGE: Final = "application/merge-patch+json"
 _PAGE: Final = 500
 """Objects per page of a list."""
+_ATTEMPTS: Final = 10
+"""So often a call is made that the server puts off, as by client-go:
+https://github.com/kubernetes/client-go/blob/master/rest/request.go (maxRetries).
+"""
+_LONGEST_WAIT: Final = 60.0
+"""Seconds that the server may put a call off; one of the server's own says 1."""
+
+
+_PUT_OFF: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+"""With a header Retry-After."""
 
 
 class KubeClient(Protocol):
@@ -42,6 +59,10 @@ class KubeClient(Protocol):
 
     async def apply(self, body: Body) -> Body:
         """Server-side apply: make the object as it is given, or change it to that."""
+        ...
+
+    async def merge(self, kind: Kind, namespace: str, name: str, change: Body) -> None:
+        """Change these fields and no others; null removes one. Raises NotFound."""
         ...
 
     async def apply_status(self, body: Body) -> Body:
@@ -74,12 +95,34 @@ class KubeClient(Protocol):
         ...
 
 
+@dataclass
+class _Silence:
+    """Since when the API server has given no answer of use."""
+
+    begun: float | None = None
+
+    def note(self, *, answered: bool) -> None:
+        """What became of a call."""
+        if answered:
+            self.begun = None
+        elif self.begun is None:
+            self.begun = time.monotonic()
+
+
 class AioKubeClient(KubeClient):
     """The official client's asyncio half, without its generated models."""
 
-    def __init__(self, api: aio.ApiClient, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        api: aio.ApiClient,
+        timeout_seconds: float,
+        attempts: int = _ATTEMPTS,
+        silence: _Silence | None = None,
+    ) -> None:
         self._api = api
         self._timeout = timeout_seconds
+        self._attempts = attempts
+        self._silence = silence or _Silence()
 
     @classmethod
     async def connect(cls, timeout_seconds: float) -> AioKubeClient:
@@ -89,6 +132,15 @@ class AioKubeClient(KubeClient):
         except config.ConfigException:
             await config.load_kube_config()
         return cls(aio.ApiClient(), timeout_seconds)
+
+    def without_retries(self) -> AioKubeClient:
+        """On the same connections, for whoever asks again at a pace of their own."""
+        return AioKubeClient(self._api, self._timeout, attempts=1, silence=self._silence)
+
+    def silent_for(self) -> float:
+        """For how many seconds no call has had an answer of use; 0 when the last one had."""
+        begun = self._silence.begun
+        return 0 if begun is None else time.monotonic() - begun
 
     async def close(self) -> None:
         await self._api.close()
@@ -116,6 +168,9 @@ class AioKubeClient(KubeClient):
     async def apply_status(self, body: Body) -> Body:
         meta = body["metadata"]
         return await self._apply(STREAM_JOB.path(meta["namespace"], meta["name"]) + "/status", body)
+
+    async def merge(self, kind: Kind, namespace: str, name: str, change: Body) -> None:
+        await self._call("PATCH", kind.path(namespace, name), body=change, content_type=_MERGE)
 
     async def delete(self, kind: Kind, namespace: str, name: str) -> None:
         options = {"propagationPolicy": "Background"}
@@ -155,26 +210,45 @@ class AioKubeClient(KubeClient):
         body: Body | None = None,
         content_type: str = "application/json",
     ) -> Body:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
         asked = f"{method} {path}"
-        try:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        for left in reversed(range(self._attempts)):
             prepared = await self._api.param_serialize(
                 method,
                 path,
                 query_params=query or [],
-                header_params=headers,
+                header_params=dict(headers),
                 body=body,
                 auth_settings=["BearerToken"],
             )
+            status, wait, content = await self._exchange(asked, prepared)
+            if wait is None or not left:
+                break
+            await asyncio.sleep(wait * random.uniform(1, 1.25))  # noqa: S311 - spreads calls out
+        if status >= 400:  # noqa: PLR2004 - HTTP's border between yes and no
+            raise _error_of(asked, status, content)
+        answer = json.loads(content)
+        return answer if isinstance(answer, dict) else {}
+
+    async def _exchange(self, asked: str, prepared: Any) -> tuple[int, float | None, bytes]:
+        """Status, seconds after which the server wants to be asked again, and content."""
+        try:
             response = await self._api.call_api(*prepared, _request_timeout=self._timeout)
             content = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            self._silence.note(answered=False)
             cause = str(error) or type(error).__name__
             raise Unavailable(f"{asked}: no answer from the API server: {cause}") from error
-        if response.status >= 400:  # noqa: PLR2004 - HTTP's border between yes and no
-            raise _error_of(asked, response.status, content)
-        answer = json.loads(content)
-        return answer if isinstance(answer, dict) else {}
+        self._silence.note(answered=response.status < HTTPStatus.INTERNAL_SERVER_ERROR)
+        return response.status, _put_off(response.status, response.getheaders()), content
+
+
+def _put_off(status: int, headers: Mapping[str, str]) -> float | None:
+    """A call that is put off was not carried out, whatever it was: it may be made again."""
+    asked = headers.get("Retry-After", "")
+    if status not in _PUT_OFF or not asked.isdecimal():
+        return None
+    return min(float(asked), _LONGEST_WAIT)
 
 
 def _error_of(asked: str, status: int, content: bytes) -> KubernetesError:

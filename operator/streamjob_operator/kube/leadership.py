@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from streamjob_operator.errors import Conflict, KubernetesError, NotFound, NotLeading
 from streamjob_operator.kube.kinds import LEASE, Kind
@@ -37,7 +37,12 @@ RETRY_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 1.0
 """A candidate reads the lease this often, so that a released one is taken at once."""
 CALL_SECONDS: Final = 3.0
-"""Bound of one call: two renewals can fail before the leader has to stop."""
+"""Bound of one call: a renewal can fail for lack of an answer, and the next one still succeed."""
+
+_TERM: Final = "#"
+"""Between a process's name and the number of its term, from the second on."""
+
+_Answer = TypeVar("_Answer")
 
 
 class LeaseClient(Protocol):
@@ -90,6 +95,17 @@ class Leadership:
         self._seen: _Sight | None = None
         self._bounds: set[asyncio.Timeout] = set()
 
+    def again(self) -> Leadership:
+        """A candidate of the same process. What acted for this one can never act for the new one.
+
+        It has another identity: it waits like all others, until what was on its way has arrived.
+        """
+        name, _, term = self.identity.partition(_TERM)
+        identity = f"{name}{_TERM}{int(term or 1) + 1}"
+        made = Leadership(self._kube, self._namespace, identity, self._monotonic)
+        made._seen = self._seen
+        return made
+
     @property
     def seconds_left(self) -> float:
         """For how long the lease is surely held; 0 when it is not."""
@@ -131,14 +147,18 @@ class Leadership:
         wait = RENEW_SECONDS
         while self.seconds_left:
             await asyncio.sleep(min(wait, self.seconds_left))
-            wait = RENEW_SECONDS if await self.renew() else RETRY_SECONDS
+            begun = self._monotonic()
+            if await self.renew():
+                # Where calls are slow, what they take is no pause as well.
+                wait = max(RENEW_SECONDS - (self._monotonic() - begun), 0)
+            else:
+                wait = RETRY_SECONDS
         log.error("%s does not lead any more", self.identity)
 
     async def attempt(self) -> bool:
         """Look at the lease, and take it if it is free. Returns whether it is held now."""
         try:
-            async with asyncio.timeout(CALL_SECONDS):
-                await self._look()
+            await self._look()
         except (KubernetesError, TimeoutError) as error:
             log.info("the lease was not taken: %s", str(error) or "no answer in time")
         return self.seconds_left > 0
@@ -152,7 +172,7 @@ class Leadership:
             return False
         begun = self._monotonic()
         try:
-            async with asyncio.timeout(min(CALL_SECONDS, self.seconds_left)):
+            async with asyncio.timeout(self.seconds_left):
                 written = await self._replace_own(self._written, self._claim)
         except (KubernetesError, TimeoutError) as error:
             log.warning("the lease was not renewed: %s", str(error) or "no answer in time")
@@ -179,7 +199,7 @@ class Leadership:
 
     async def _look(self) -> None:
         try:
-            lease = await self._kube.get(LEASE, self._namespace, NAME)
+            lease = await _in_time(self._kube.get(LEASE, self._namespace, NAME))
         except NotFound:
             if self._is_free(None, None):
                 await self._make()
@@ -187,7 +207,7 @@ class Leadership:
         version = lease["metadata"]["resourceVersion"]
         if self._is_free(version, lease.get("spec") or {}):
             begun = self._monotonic()
-            self._hold(begun, await self._kube.replace(self._claim(lease)))
+            self._hold(begun, await _in_time(self._kube.replace(self._claim(lease))))
 
     def _is_free(self, version: str | None, spec: Body | None) -> bool:
         now = self._monotonic()
@@ -207,8 +227,8 @@ class Leadership:
         body = self._claim(
             {"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": metadata}
         )
-        await self._kube.create(body)
-        made = await self._kube.get(LEASE, self._namespace, NAME)
+        await _in_time(self._kube.create(body))
+        made = await _in_time(self._kube.get(LEASE, self._namespace, NAME))
         if made["spec"].get("holderIdentity") == self.identity:
             self._hold(begun, made)
 
@@ -218,16 +238,16 @@ class Leadership:
         A version that has moved on may be this process's own renewal, whose answer was lost.
         """
         try:
-            return await self._kube.replace(change(lease))
+            return await _in_time(self._kube.replace(change(lease)))
         except (Conflict, NotFound) as error:
             log.info("the lease has changed: %s", error)
         try:
-            found = await self._kube.get(LEASE, self._namespace, NAME)
+            found = await _in_time(self._kube.get(LEASE, self._namespace, NAME))
         except NotFound:
             return None
         if (found.get("spec") or {}).get("holderIdentity") != self.identity:
             return None
-        return await self._kube.replace(change(found))
+        return await _in_time(self._kube.replace(change(found)))
 
     def _claim(self, lease: Body) -> Body:
         """The lease with this process as holder. Its times are for people to read."""
@@ -244,6 +264,7 @@ class Leadership:
 
     def _hold(self, begun: float, written: Body) -> None:
         self._written = written
+        self._seen = _Sight(written["metadata"]["resourceVersion"], self._monotonic())
         self._held_until = begun + HELD_SECONDS
         deadline = asyncio.get_running_loop().time() + self.seconds_left
         for bound in self._bounds:
@@ -256,6 +277,12 @@ class Leadership:
         for bound in self._bounds:
             if not bound.expired():
                 bound.reschedule(now)
+
+
+async def _in_time(call: Awaitable[_Answer]) -> _Answer:
+    """The answer. Raises TimeoutError where it takes longer than CALL_SECONDS."""
+    async with asyncio.timeout(CALL_SECONDS):
+        return await call
 
 
 def _without_holder(lease: Body) -> Body:

@@ -8,11 +8,16 @@ from datetime import timedelta
 
 
 class Backoff:
-    """1 s, doubled up to `longest`, each with a tenth of jitter so that many jobs spread out."""
+    """`first`, doubled up to `longest`, each with a tenth of jitter so that many jobs spread out."""
 
-    def __init__(self, longest: timedelta = timedelta(minutes=1)) -> None:
+    def __init__(
+        self,
+        longest: timedelta = timedelta(minutes=1),
+        first: timedelta = timedelta(seconds=1),
+    ) -> None:
         self._longest = longest
-        self._next = timedelta(seconds=1)
+        self._first = first
+        self._next = first
 
     def next(self) -> timedelta:
         """How long to wait now."""
@@ -21,7 +26,7 @@ class Backoff:
 
     def reset(self) -> None:
         """All is well again."""
-        self._next = timedelta(seconds=1)
+        self._next = self._first
 
 
 class EndlessDelays:

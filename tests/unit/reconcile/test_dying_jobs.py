@@ -1,0 +1,61 @@
+"""A job that is dying: Flink needs a moment to end it, and another to say why."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamjob_operator.flink.models import Failure, SavepointResult
+from tests.unit.reconcile.driver import Stage, running
+
+pytestmark = pytest.mark.unit
+
+
+async def pausing() -> Stage:
+    stage = await running()
+    stage.job.savepoints_wait = True
+    stage.wish("Paused")
+    await stage.looks(2)
+    return stage
+
+
+async def test_the_cause_is_waited_for_although_flink_answers_from_a_cache() -> None:
+    stage = await pausing()
+    stage.job.fail("out of memory")
+    cause, stage.job.failure = stage.job.failure, None
+    await stage.looks(1)
+    assert stage.status.state == "Operating"
+    stage.job.failure = cause
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Stopped", "PauseFailed")
+    assert stage.status.warning is not None
+    assert "out of memory" in stage.status.warning.message
+
+
+async def test_a_cause_that_flink_never_gives_is_not_waited_for_without_bound() -> None:
+    stage = await running()
+    stage.job.fail("out of memory")
+    stage.job.failure = None
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run) == ("Running", 2)
+
+
+async def test_a_pause_of_a_job_that_is_failing_waits_for_its_end() -> None:
+    stage = await pausing()
+    newest = stage.job.checkpoint()
+    stage.job.state = "FAILING"
+    suspended = SavepointResult(failure=Failure("Checkpoint Coordinator is suspending."))
+    for savepoint in stage.job.savepoints.values():
+        savepoint.result = suspended
+    await stage.looks(3)
+    assert (stage.status.state, stage.warning) == ("Operating", None)
+    stage.job.fail("out of memory")
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Stopped", "PauseFailed")
+    assert stage.status.snapshot is not None
+    assert stage.status.snapshot.path == newest.path
