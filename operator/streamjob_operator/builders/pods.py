@@ -44,8 +44,8 @@ _SQL_DRIVER: Final = "org.apache.flink.table.runtime.application.SqlDriver"
 _FLINK_USER: Final = 9999
 """The user `flink` of the official image."""
 
-_GRACE_SECONDS: Final = 30
-"""Flink ends within a second of SIGTERM; this only bounds containers that do not."""
+_GRACE_SECONDS: Final = 10
+"""Flink ends within a second of SIGTERM; the scripts that start it ignore it."""
 
 
 def jobmanager_deployment(record: RunRecord, owner: Mapping[str, Any]) -> dict[str, Any]:

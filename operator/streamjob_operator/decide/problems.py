@@ -16,6 +16,8 @@ from streamjob_operator.flink.remedies import remedy_for
 BACKOFF: Final = timedelta(seconds=10)
 """Before the second attempt; doubled for each further one."""
 LONGEST_BACKOFF: Final = timedelta(minutes=5)
+PENDING_BEFORE_WARNING: Final = timedelta(seconds=30)
+"""Pods that are not up by then are named in a warning (contract, section 3)."""
 POD_OVERDUE: Final = timedelta(seconds=60)
 """A pod that is still there so long after it should be gone lies on a node that does not answer."""
 
@@ -95,6 +97,22 @@ def of_waiting(pod: PodSeen) -> Problem | None:
             "kubectl describe pod shows its events: volumes and images are the usual reasons",
         )
     return None
+
+
+def of_pending(pods: Iterable[PodSeen], now: datetime) -> Problem | None:
+    """A pod that stays pending: each one gets its time, also one that takes another's place."""
+    overdue = (pod for pod in pods if now - pod.created_at > PENDING_BEFORE_WARNING)
+    return next((problem for pod in overdue if (problem := of_waiting(pod))), None)
+
+
+def of_silence(jobmanagers: Iterable[PodSeen], why: str = "") -> Problem:
+    """Why a JobManager can't be asked: its pod's trouble, else `why`."""
+    pods = tuple(jobmanagers)
+    for told in (of_waiting, of_container):
+        found = next((problem for pod in pods if (problem := told(pod)) is not None), None)
+        if found is not None:
+            return found
+    return Problem(f"the JobManager can't be asked: {why}" if why else "the JobManager is silent")
 
 
 def of_lost_node(pods: Iterable[PodSeen], now: datetime) -> Problem | None:

@@ -30,7 +30,12 @@ from streamjob_operator.decide.plan import (
     ProtectHighAvailability,
     StartRun,
 )
-from streamjob_operator.decide.problems import Problem, of_container, of_waiting
+from streamjob_operator.decide.problems import (
+    PENDING_BEFORE_WARNING,
+    Problem,
+    of_pending,
+    of_silence,
+)
 from streamjob_operator.decide.transitions import (
     begin_ending,
     begin_inspection,
@@ -119,12 +124,9 @@ def _unknown(view: View) -> Plan | None:
         return begin_inspection(view, failure)
     status = changed(view.status, state=State.UNKNOWN)
     text = flink.problem or "its REST interface does not name the job yet"
-    pods = view.seen.jobmanagers
-    ended = next((problem for pod in pods if (problem := of_container(pod))), None)
-    waiting = next((problem for pod in pods if (problem := of_waiting(pod))), None)
     if _unknown_for(view) <= CONTAINER_GRACE or status.retry is not None:
         return Plan(changed(status, operation=None), look_again=SOON)
-    cause = waiting or ended or Problem(f"the JobManager can't be asked: {text}")
+    cause = of_silence(view.seen.jobmanagers, text)
     message = f"what the job does is not known: {cause.message}"
     known = status.warning is not None and status.warning.reason == "JobManagerUnavailable"
     status = warn(view, status, "JobManagerUnavailable", Problem(message, cause.remedy))
@@ -158,8 +160,8 @@ def _disturbed(view: View) -> Plan | None:
         message=f"Flink says {job.state}, {running}" + (f": {cause}" if cause else ""),
     )
     status = changed(_with_restart_warning(view), state=State.OPERATING, operation=operation)
-    waiting = next((problem for pod in view.seen.pods if (problem := of_waiting(pod))), None)
-    overdue = view.now - operation.started_at > timedelta(seconds=30)
+    waiting = of_pending(view.seen.pods, view.now)
+    overdue = view.now - operation.started_at > PENDING_BEFORE_WARNING
     if waiting is not None and overdue and status.retry is None:
         status = changed(status, warning=view.status.warning)
         status = warn(view, status, "PodsPending", waiting)

@@ -214,7 +214,7 @@ def _ask(view: View, operation: Operation) -> Plan:
     """Flink does not know of it yet. It only takes savepoints of a job whose tasks all run."""
     flink = view.seen.flink
     if view.seen.trouble:
-        return _give_up(view, operation, Problem(view.seen.trouble, heals=False))
+        return _give_up(view, operation, Problem(view.seen.trouble))
     if flink.job is not None and flink.job.all_tasks_run:
         status = in_operation(view.status, message="Flink is taking the snapshot")
         return Plan(status, ask_savepoint(view, status), look_again=AT_ONCE)

@@ -6,7 +6,6 @@ Serves Run, Resume, Restart, Recover and the second half of an Upgrade alike.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 
 from streamjob_operator.api.run import RunRecord, RunSpec
@@ -48,7 +47,6 @@ from streamjob_operator.decide.view import (
 RESTARTS_THAT_FAIL_A_START: Final = 3
 """A start has failed at the job's third restart (contract, section 3)."""
 CONTAINER_RESTARTS_THAT_FAIL_A_START: Final = 2
-PENDING_BEFORE_WARNING: Final = timedelta(seconds=30)
 
 
 def starting(view: View) -> Plan:
@@ -308,11 +306,11 @@ def _wait(view: View) -> Plan:
     """Nothing to do but to say how far it is; pods that stay pending are named in a warning."""
     status = in_operation(view.status, message=_progress(view))
     operation = view.operation
-    pending = _pending(view)
+    pending = problems.of_pending(view.seen.pods, view.now)
     if (
         pending is not None
         and operation is not None
-        and view.now - operation.started_at > PENDING_BEFORE_WARNING
+        and view.now - operation.started_at > problems.PENDING_BEFORE_WARNING
         and (status.warning is None or status.warning.reason == "PodsPending")
     ):
         status = warn(view, status, "PodsPending", pending)

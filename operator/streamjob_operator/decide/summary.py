@@ -11,7 +11,7 @@ from streamjob_operator.api.conditions import Condition, ConditionType, merge_co
 from streamjob_operator.api.run import jobmanager_name
 from streamjob_operator.api.spec import Wish
 from streamjob_operator.api.status import FlinkStatus, OperationType, Phase, State, StreamJobStatus
-from streamjob_operator.decide.problems import Problem
+from streamjob_operator.decide.problems import Problem, of_silence
 from streamjob_operator.decide.view import View, changed, flink_job_id, warn
 
 _BYTES_PER_GIB: Final = 1024**3
@@ -173,6 +173,9 @@ def _ready(view: View, status: StreamJobStatus) -> tuple[bool, str, str]:
     if state is not None and state.value == view.wish.value:
         return True, str(state), ""
     text = warning.message if warning is not None else ""
+    if state is State.UNKNOWN and not text:
+        # Without what Flink's client says: its words change from look to look.
+        text = of_silence(view.seen.jobmanagers).message
     return False, str(state or State.OPERATING), text
 
 

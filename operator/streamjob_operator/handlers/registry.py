@@ -12,7 +12,7 @@ from streamjob_operator.handlers.jobs import Jobs
 from streamjob_operator.handlers.session import log_in
 from streamjob_operator.runtime.waiting import StopFlag
 
-_SPREAD_SECONDS = 5
+_SPREAD_SECONDS = 2
 """Jobs that exist when the operator starts are first looked at within this time."""
 
 

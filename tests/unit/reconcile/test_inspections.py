@@ -365,3 +365,12 @@ async def test_another_operator_goes_on_with_the_search() -> None:
     await stage.settle()
 
     assert stage.job.restored_path == newest.path
+
+
+async def test_unknown_is_told_with_its_reason() -> None:
+    stage = await running()
+    stage.kubelet.fates["jobmanager"] = OUT_OF_MEMORY
+    await stage.looks(12)
+    ready = next(each for each in stage.status.conditions if each.type == "Ready")
+    assert (stage.status.state, ready.status) == ("Unknown", "False")
+    assert "OOMKilled" in ready.message
