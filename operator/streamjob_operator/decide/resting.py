@@ -54,13 +54,13 @@ def _start(view: View, status: StreamJobStatus) -> Plan | None:
     wanted = view.seen.spec.restore.snapshot
     chosen_anew = bool(wanted) and wanted != (status.observed_restore or "")
     asked_anew = view.restart_wished or (chosen_anew and bool(status.ended))
-    if status.ended and not asked_anew:
+    if not asked_anew and (status.ended or not _due(view)):
         return None
-    if not asked_anew and not _due(view):
-        return None
+    chosen = _chosen_snapshot(view, status)
+    if chosen is None and not view.stateless and _newest_state_is_unknown(status):
+        return _refuse_older_state(view, status)
     if asked_anew:
         status = changed(status, retry=None, warning=None)
-    chosen = _chosen_snapshot(view, status)
     events: tuple[Event, ...] = ()
     if chosen is not None:
         status = changed(status, snapshot=chosen)
@@ -76,6 +76,21 @@ def _start(view: View, status: StreamJobStatus) -> Plan | None:
         status = changed(status, observed_restart_nonce=view.seen.spec.restart_nonce)
     plan = begin_start(view, status, kind, view.seen.run_spec, "making the Flink cluster")
     return Plan(plan.status, plan.actions, (*events, *plan.events), plan.look_again)
+
+
+def _newest_state_is_unknown(status: StreamJobStatus) -> bool:
+    """The job was lost, and nobody knows the state that it was in."""
+    kept = {OperationType.PAUSE, OperationType.RECOVER}
+    return bool(status.ended) and status.retry is not None and status.retry.operation in kept
+
+
+def _refuse_older_state(view: View, status: StreamJobStatus) -> Plan:
+    """What is known is older: a start from it would double what the sinks have committed since."""
+    text = "nothing is started, because nobody knows the job's newest state"
+    remedy = status.warning.remedy if status.warning is not None else None
+    status = changed(status, observed_restart_nonce=view.seen.spec.restart_nonce)
+    event = Event("Warning", "RestartRefused", f"{text}: {remedy}" if remedy else text)
+    return Plan(status, (), (event,))
 
 
 def _due(view: View) -> bool:

@@ -91,6 +91,34 @@ async def test_a_job_whose_newest_state_nobody_knows_is_never_started_by_itself(
     assert "spec.restore.snapshot" in remedy
 
 
+@pytest.mark.failure(
+    what="Nobody knows the newest state of a job that failed",
+    shown="a new `restartNonce` is answered by the event `RestartRefused` and the same warning",
+    kept="no run is started from an older state",
+)
+async def test_such_a_job_is_not_started_from_an_older_state_by_a_restart_nonce() -> None:
+    stage = await _failed(lists_result=False)
+    await stage.settle(passes=2000)
+    stage.edit(restartNonce="1")
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run, stage.warning) == ("Stopped", 1, "JobFailed")
+    assert stage.conditions == LOST
+    assert stage.events.count("RestartRefused") == 1
+
+
+async def test_such_a_job_starts_afresh_where_the_user_lets_go_of_its_state() -> None:
+    stage = await _failed(lists_result=False)
+    await stage.settle(passes=2000)
+    stage.edit(restartNonce="1", upgrade={"mode": "Stateless"})
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run, stage.warning) == ("Running", 2, None)
+    assert stage.job.restored_path is None
+
+
 @pytest.mark.parametrize("lists_result", [True, False], ids=["result-only", "not-named"])
 async def test_such_a_job_starts_from_the_snapshot_that_the_user_names(
     *, lists_result: bool
