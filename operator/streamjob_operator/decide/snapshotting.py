@@ -14,6 +14,7 @@ from streamjob_operator.api.spec import OnPauseFailure, Wish
 from streamjob_operator.api.status import (
     Operation,
     OperationType,
+    Phase,
     SnapshotOrigin,
     State,
     StreamJobStatus,
@@ -253,7 +254,8 @@ def last_snapshot(view: View) -> Plan | None:
     operation, job = view.operation, view.seen.flink.job
     if not view.seen.deleting or not view.seen.spec.deletion.snapshot:
         return None
-    if operation is not None and operation.origin is SnapshotOrigin.DELETION:
+    asked = operation is not None and operation.phase is Phase.SNAPSHOTTING
+    if operation is not None and asked and operation.origin is SnapshotOrigin.DELETION:
         overdue = view.now - operation.started_at > DELETION_SNAPSHOT_BOUND
         return None if overdue else snapshotting(view)
     tried = any(known.origin is SnapshotOrigin.DELETION for known in view.status.snapshots)

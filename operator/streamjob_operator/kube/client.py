@@ -253,10 +253,15 @@ def _put_off(status: int, headers: Mapping[str, str]) -> float | None:
 
 def _error_of(asked: str, status: int, content: bytes) -> KubernetesError:
     try:
-        message = str(json.loads(content).get("message") or "")
+        answer = json.loads(content)
+        message = str(answer.get("message") or "")
+        causes = (answer.get("details") or {}).get("causes") or []
     except (ValueError, AttributeError):
-        message = content.decode(errors="replace")[:200]
+        message, causes = content.decode(errors="replace")[:200], []
     text = f"{asked}: {message or status}"
+    if any(cause.get("field") == "metadata.uid" for cause in causes):
+        # An object that was made anew in between: server-side apply calls that invalid.
+        return Conflict(text)
     if status == 404:  # noqa: PLR2004
         return NotFound(text)
     if status == 409:  # noqa: PLR2004
