@@ -68,6 +68,7 @@ FAILURES: Final[dict[str, tuple[str, ...]]] = {
         "Flink restarts the job",
         "Flink can't be asked",
         "A pod is lost",
+        "The JobManager's container ends again and again",
         "A snapshot on demand fails",
     ),
     "Upgrade": (
@@ -91,10 +92,14 @@ FAILURES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "Kubernetes and the operator": (
         "A child object is deleted by hand",
+        "A child object is edited by hand",
         "A foreign object has the name of a child",
         "The record of a run is deleted or edited by hand",
+        "HA ConfigMaps deleted by hand",
         "The operator is killed",
         "The API server is away",
+        "A call is answered with an error, or its answer is lost",
+        "Operator, Flink and API server are killed at random while wishes change",
         "Others write to the resource meanwhile",
         "The Flink of one job is slow",
         "The clocks of nodes differ",

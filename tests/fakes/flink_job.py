@@ -64,6 +64,8 @@ class FakeJob:
     restarts: list[Failure] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     failed_checkpoints: int = 0
+    failed_before: datetime | None = None
+    """When the last of them was triggered; now, if not said."""
     asked: list[str] = field(default_factory=list)
     """Trigger ids, once for each time that they were sent."""
     savepoints: dict[str, FakeSavepoint] = field(default_factory=dict)
@@ -250,7 +252,8 @@ class FakeJob:
             newest=kept[-1] if kept else None,
             savepoint=self.newest_savepoint,
             restored_path=self.took_over_from or self.restored_path,
-            consecutive_failures=self.failed_checkpoints,
+            failures=(int((self.failed_before or self.now()).timestamp() * 1000),)
+            * self.failed_checkpoints,
             last_failure="Checkpoint expired" if self.failed_checkpoints else None,
         )
 

@@ -18,6 +18,9 @@ from tests.fakes.flink import FakeFlink
 _APPLICATION: Final = "a" * 32
 _DISPOSAL: Final = "d" * 32
 
+_IDLE_SECONDS: Final = 8
+"""Longer than between two polls of a job."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -161,7 +164,9 @@ class FlinkServer:
 async def flink_server(flink: FakeFlink) -> AsyncIterator[FlinkServer]:
     """Serve the played Flinks on a free port of the loopback interface."""
     made = FlinkServer(flink)
-    runner = web.AppRunner(made.application(), access_log=None, shutdown_timeout=0.1)
+    # A JobManager that is gone keeps no connection; here the server itself stays.
+    idle = {"keepalive_timeout": _IDLE_SECONDS}
+    runner = web.AppRunner(made.application(), access_log=None, shutdown_timeout=0.1, **idle)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -99,12 +99,10 @@ class FakeKube(Cluster):
     async def merge(self, kind: Kind, namespace: str, name: str, change: Body) -> None:
         with self._calls.call("kube", "merge", f"{kind.name} {name}"):
             current = self._at(_key(kind, namespace, name))
-            meta = {
-                field: value
-                for field, value in (current["metadata"] | change["metadata"]).items()
-                if value is not None
-            }
-            self._store(current | {"metadata": _plain(meta)})
+            _check_preconditions(current, change["metadata"])
+            merged: Body = _plain(_merged(current, change))
+            self._store(merged)
+            meta = merged["metadata"]
             if "deletionTimestamp" in meta and not meta.get("finalizers"):
                 self.vanish(kind, namespace, name)
 
@@ -266,6 +264,15 @@ def _copy(body: Body) -> Body:
 def _plain(value: Any) -> Any:
     """As it comes back over the wire: a copy, JSON through and through."""
     return json.loads(json.dumps(value))
+
+
+def _merged(current: Any, change: Any) -> Any:
+    """JSON merge patch: maps field by field, all else as a whole, null takes a field away."""
+    if not isinstance(change, dict):
+        return change
+    below = current if isinstance(current, dict) else {}
+    merged = below | {name: _merged(below.get(name), value) for name, value in change.items()}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def selected(body: Body, selector: str) -> bool:

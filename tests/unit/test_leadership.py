@@ -10,8 +10,14 @@ from typing import Any
 import pytest
 
 from streamjob_operator.errors import Conflict, NotFound, NotLeading, Unavailable
+from streamjob_operator.kube import leadership
 from streamjob_operator.kube.kinds import Kind
-from streamjob_operator.kube.leadership import HELD_SECONDS, LEASE_SECONDS, Leadership
+from streamjob_operator.kube.leadership import (
+    HELD_SECONDS,
+    LEASE_SECONDS,
+    RENEW_SECONDS,
+    Leadership,
+)
 from streamjob_operator.reconcile import reconcile
 from tests.unit.reconcile.driver import NAME, NAMESPACE, Stage
 
@@ -301,3 +307,87 @@ async def looks(stage: Stage) -> None:
 
 async def look(stage: Stage) -> None:
     await reconcile(stage.world, NAMESPACE, NAME, stage.memory)
+
+
+class SlowLeases(Leases):
+    """Each call takes more than half of the time that one may take: two together take more."""
+
+    seconds = 0.0
+
+    def __init__(self, election: Election) -> None:
+        super().__init__()
+        self._election = election
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Body:
+        await self._take_time()
+        return await super().get(kind, namespace, name)
+
+    async def replace(self, body: Body) -> Body:
+        await self._take_time()
+        return await super().replace(body)
+
+    async def _take_time(self) -> None:
+        self._election.now += self.seconds
+        await asyncio.sleep(self.seconds)
+
+
+async def test_a_lease_can_be_taken_and_kept_where_each_call_is_slow(
+    election: Election, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowLeases(election)
+    before = election.candidate("before", leases=slow)
+    await before.attempt()
+    await before.release()
+    monkeypatch.setattr(leadership, "CALL_SECONDS", 1)
+    slow.seconds = 0.55
+    first = election.candidate("first", leases=slow)
+    assert await first.attempt()
+    assert first.seconds_left > 0
+    assert await first.renew()
+
+
+async def test_a_slow_renewal_is_followed_by_the_next_one_at_once(
+    election: Election, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowLeases(election)
+    first = election.candidate("first", leases=slow)
+    await first.attempt()
+    slow.seconds = RENEW_SECONDS + 1
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 5:
+            election.now += HELD_SECONDS
+
+    monkeypatch.setattr(leadership.asyncio, "sleep", wait)
+    await first.keep()
+    assert [each for each in waits if each != slow.seconds] == [RENEW_SECONDS, 0, 0]
+
+
+async def test_a_process_that_lost_the_lease_waits_like_any_other_candidate(
+    election: Election,
+) -> None:
+    first = election.candidate("first")
+    await first.attempt()
+    election.now += HELD_SECONDS
+    again = first.again()
+    assert not await again.attempt()
+    election.now += LEASE_SECONDS - HELD_SECONDS - 0.1
+    assert not await again.attempt()
+    election.now += 0.1
+    assert await again.attempt()
+    assert again.identity != first.identity
+    assert acts(again)
+    assert not acts(first)
+
+
+async def test_what_acted_for_an_old_term_does_not_act_in_a_new_one(election: Election) -> None:
+    first = election.candidate("first")
+    await first.attempt()
+    election.now += LEASE_SECONDS
+    assert await first.again().attempt()
+    with pytest.raises(NotLeading):
+        async with first.guard():
+            pytest.fail("an act of a term that is over")
+    assert not await first.renew()

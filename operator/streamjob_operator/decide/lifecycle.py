@@ -18,13 +18,13 @@ from streamjob_operator.decide.ending import ending
 from streamjob_operator.decide.finished import awaits_cause
 from streamjob_operator.decide.inspecting import inspecting
 from streamjob_operator.decide.observed import Observed
-from streamjob_operator.decide.plan import Plan
+from streamjob_operator.decide.plan import Event, Plan
 from streamjob_operator.decide.resting import resting
 from streamjob_operator.decide.running import running
 from streamjob_operator.decide.snapshotting import last_snapshot, snapshotting
 from streamjob_operator.decide.starting import starting
 from streamjob_operator.decide.summary import summarise
-from streamjob_operator.decide.transitions import begin_stop
+from streamjob_operator.decide.transitions import begin_stop, failure_event
 from streamjob_operator.decide.view import SOON, View, changed
 from streamjob_operator.settings import Settings
 
@@ -33,7 +33,21 @@ def decide(seen: Observed, settings: Settings, now: datetime) -> Plan:
     """The next step for one job, and all that is to be reported of it now."""
     view = View(_prepared(seen), settings, now)
     plan = with_put_back(view, _next_step(view))
-    return Plan(summarise(view, plan.status), plan.actions, plan.events, plan.look_again)
+    status = summarise(view, plan.status)
+    events = (*plan.events, *_told(seen.status, status, plan.events))
+    return Plan(status, plan.actions, events, plan.look_again)
+
+
+def _told(
+    before: StreamJobStatus, after: StreamJobStatus, events: tuple[Event, ...]
+) -> tuple[Event, ...]:
+    """A warning that appears is an event too, where the rule has not made one of it already."""
+    new, old = after.warning, before.warning
+    if new is None or (old is not None and old.reason == new.reason):
+        return ()
+    if any(event.reason == new.reason for event in events):
+        return ()
+    return (failure_event(after),)
 
 
 def _next_step(view: View) -> Plan:

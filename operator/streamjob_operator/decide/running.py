@@ -58,6 +58,8 @@ FLICKER: Final = timedelta(seconds=3)
 RESTARTS_THAT_WARN: Final = 3
 QUIET_AFTER_RESTARTS: Final = timedelta(minutes=3)
 FAILED_CHECKPOINTS_THAT_WARN: Final = 3
+UNTIL_MENDED: Final = timedelta(seconds=5)
+"""A running job is looked at this often while its checkpoints fail."""
 PUT_BACK_AGAIN: Final = timedelta(seconds=30)
 """After missing objects could not be made again."""
 
@@ -313,31 +315,35 @@ def _snapshot(view: View, status: StreamJobStatus) -> Plan | None:
     return None
 
 
+def _failing_checkpoints(view: View) -> Problem | None:
+    """Checkpoints fail again and again although all tasks run."""
+    checkpoints, job = view.seen.flink.checkpoints, view.seen.flink.job
+    if checkpoints is None or job is None:
+        return None
+    # Those before the tasks last began to run failed with the tasks.
+    failures = [at for at in checkpoints.failures if at > job.last_modification]
+    if len(failures) < FAILED_CHECKPOINTS_THAT_WARN:
+        return None
+    name = view.seen.job.name
+    return Problem(
+        f"{FAILED_CHECKPOINTS_THAT_WARN} or more checkpoints in a row failed: "
+        f"{checkpoints.last_failure}",
+        "check that the job's pods can write to spec.storage.uri and that it is not full; the "
+        f"JobManager's log has the cause: kubectl logs -l streamjob.dev/job={name},"
+        "app.kubernetes.io/component=jobmanager --tail=-1 | grep -A5 -i checkpoint",
+    )
+
+
 def _well(view: View) -> Plan:
     """Nothing to do but to report; snapshots beyond `retain` are disposed of, one at a time."""
     status = _with_restart_warning(view)
     job = view.seen.flink.job
     if job is not None and job.all_tasks_run:
         status = changed(status, state=State.RUNNING, operation=None)
-    checkpoints = view.seen.flink.checkpoints
-    if (
-        checkpoints is not None
-        and checkpoints.consecutive_failures >= FAILED_CHECKPOINTS_THAT_WARN
-        and status.retry is None
-        and status.warning is None
-    ):
-        count, cause = checkpoints.consecutive_failures, checkpoints.last_failure
-        text = f"{count} checkpoints in a row failed: {cause}"
+    problem = _failing_checkpoints(view)
+    if problem is not None and status.retry is None and status.warning is None:
         status = changed(status, warning=view.status.warning)
-        status = warn(
-            view,
-            status,
-            "CheckpointsFailing",
-            Problem(
-                text,
-                "check that the job's pods can write to spec.storage.uri and that it is not full",
-            ),
-        )
+        status = warn(view, status, "CheckpointsFailing", problem)
     retain = view.seen.spec.snapshots.retain
     if len(status.snapshots) > retain:
         old = status.snapshots[-1]
@@ -353,7 +359,8 @@ def _well(view: View) -> Plan:
         for each in view.seen.high_availability
     ):
         return Plan(status, (ProtectHighAvailability(status.run or 0),), look_again=SOON)
-    return Plan(status, look_again=until_retry(view, status))
+    failing = status.warning is not None and status.warning.reason == "CheckpointsFailing"
+    return Plan(status, look_again=UNTIL_MENDED if failing else until_retry(view, status))
 
 
 def snapshot_while_nothing_runs(view: View, status: StreamJobStatus) -> StreamJobStatus:

@@ -84,8 +84,10 @@ class Checkpoints:
     savepoint: Checkpoint | None = None
     """The newest savepoint that Flink knows of."""
     restored_path: str | None = None
-    consecutive_failures: int = 0
-    """Failures since the newest completed checkpoint, as far as Flink's history goes back."""
+    failures: tuple[int, ...] = ()
+    """Of checkpoints since the newest completed one, as far as Flink's history goes back: when they
+    were triggered, in milliseconds on Flink's clock.
+    """
     last_failure: str | None = None
 
 

@@ -252,7 +252,7 @@ def _checkpoints(reply: CheckpointsReply) -> Checkpoints:
         newest=next(filter(None, map(_on_disk, candidates)), None),
         savepoint=_on_disk(latest.savepoint) if latest.savepoint else None,
         restored_path=restored if restored != NOT_ADDRESSABLE else None,
-        consecutive_failures=len(failed),
+        failures=tuple(entry.trigger_timestamp for entry in failed),
         last_failure=failure_of_trace(reason).message if reason else None,
     )
 

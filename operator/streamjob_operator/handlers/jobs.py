@@ -131,9 +131,11 @@ class Jobs:
         job_id = flink_job_id_of(uid, outcome.run)
         poll = timedelta(seconds=self.world.settings.poll_seconds)
         left = outcome.look_again
-        while left > timedelta(0) and not stopped and not woken.is_set():
+        while left > timedelta(0):
             step = min(left, poll * random.uniform(0.9, 1.1))  # noqa: S311 - spreads jobs out
             await wait_any(woken, stopped, step)
+            if stopped or woken.is_set():
+                return
             left -= step
             if await self._flink_look(address, job_id) != memory.flink_look:
                 return

@@ -32,8 +32,8 @@ is for requests on their way and for clocks that don't run at the same speed.
 """
 RENEW_SECONDS: Final = 2.0
 """A leader renews this often."""
-RETRY_SECONDS: Final = 0.5
-"""After a renewal that failed."""
+RETRY_SECONDS: Final = 0.25
+"""After a renewal that failed. Where every second call is put off, the lease must not be lost."""
 LOOK_SECONDS: Final = 1.0
 """A candidate reads the lease this often, so that a released one is taken at once."""
 CALL_SECONDS: Final = 3.0

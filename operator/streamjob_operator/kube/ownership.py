@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 Body = Mapping[str, Any]
@@ -122,7 +123,7 @@ class _Owners:
         """The key of a list's element, as any of the managers writes it."""
         trees = [*((self.ours,) if self.ours is not None else ()), *(t for _, t in self.others)]
         keys = (key for tree in trees for key in tree if key.startswith("k:"))
-        return next((key for key in keys if _has(element, json.loads(key[2:]))), None)
+        return next((key for key in keys if _has(element, _parsed(key))), None)
 
 
 def _edited(applied: Any, live: Any, owners: _Owners, place: _Place) -> Iterator[EditedField]:
@@ -153,7 +154,7 @@ def _edited_list(
     for element in applied:
         key = owners.key_of(element)
         below = owners.below(key) if key is not None else _Owners(None, ())
-        wanted = json.loads(key[2:]) if key is not None else _naming(element)
+        wanted = _parsed(key) if key is not None else _naming(element)
         found = next((each for each in live if _has(each, wanted)), None)
         name = element.get("name", next(iter(wanted.values()), ""))
         yield from _edited(element, found, below, place.element(str(name)))
@@ -176,6 +177,13 @@ def _holds(live: Any, applied: Any) -> bool:
     if _is_list_of_maps(applied) and _is_list_of_maps(live):
         return all(any(_holds(each, element) for each in live) for element in applied)
     return False
+
+
+@lru_cache(maxsize=1024)
+def _parsed(key: str) -> Body:
+    """The fields that make an element of a list itself; few differ from job to job."""
+    parsed: Body = json.loads(key[2:])
+    return parsed
 
 
 def _has(element: Body, wanted: Body) -> bool:

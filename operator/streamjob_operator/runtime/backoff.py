@@ -8,7 +8,7 @@ from datetime import timedelta
 
 
 class Backoff:
-    """`first`, doubled up to `longest`, each with a tenth of jitter so that many jobs spread out."""
+    """`first`, doubled up to `longest`; each with a tenth of jitter, so that jobs spread out."""
 
     def __init__(
         self,

@@ -118,7 +118,7 @@ async def test_checkpoints_and_a_savepoint_of_a_job_that_runs(flink: FlinkRest, 
     assert seen.savepoint.path == "file:/data/svp/savepoint-ababab-594e1ce6b4ae"
     assert seen.savepoint.is_savepoint
     # Two savepoints failed; the job's own checkpoints did not.
-    assert (seen.consecutive_failures, seen.last_failure) == (0, None)
+    assert (seen.failures, seen.last_failure) == ((), None)
 
 
 async def test_checkpoints_after_a_stop(flink: FlinkRest, stub: Stub) -> None:
@@ -132,7 +132,7 @@ async def test_checkpoints_after_a_stop(flink: FlinkRest, stub: Stub) -> None:
 async def test_checkpoints_that_fail_again_and_again(flink: FlinkRest, stub: Stub) -> None:
     stub.gives(f"GET /jobs/{JOB}/checkpoints", "checkpoints-failing")
     seen = await flink.checkpoints(stub.address, JOB)
-    assert (seen.completed, seen.consecutive_failures) == (2, 5)
+    assert (seen.completed, len(seen.failures)) == (2, 5)
     assert seen.last_failure == "Failure to finalize checkpoint."
     assert seen.newest is not None
     assert seen.newest.path.endswith("chk-2")

@@ -41,8 +41,12 @@ class Stage:
     """The world of one job. `look` is one pass of the operator; the cluster follows at once."""
 
     def __init__(
-        self, kube: Callable[[FakeClock, Calls], Cluster] = FakeKube, **settings: Any
+        self,
+        kube: Callable[[FakeClock, Calls], Cluster] = FakeKube,
+        namespace: str = NAMESPACE,
+        **settings: Any,
     ) -> None:
+        self.namespace = namespace
         self.clock = FakeClock()
         self.calls = Calls()
         self.kube = kube(self.clock, self.calls)
@@ -70,7 +74,7 @@ class Stage:
                 "kind": "StreamJob",
                 "metadata": {
                     "name": NAME,
-                    "namespace": NAMESPACE,
+                    "namespace": self.namespace,
                     "finalizers": ["streamjob.dev/finalizer"],
                 },
                 "spec": {field: value for field, value in declared.items() if value is not None},
@@ -79,7 +83,7 @@ class Stage:
 
     def edit(self, **spec: Any) -> None:
         """Change fields of the spec."""
-        self.kube.edit(kinds.STREAM_JOB, NAMESPACE, NAME, **spec)
+        self.kube.edit(kinds.STREAM_JOB, self.namespace, NAME, **spec)
 
     def wish(self, state: str) -> None:
         """Change `desiredState`."""
@@ -87,12 +91,12 @@ class Stage:
 
     def delete(self) -> None:
         """Delete the StreamJob."""
-        self.kube.remove(kinds.STREAM_JOB, NAMESPACE, NAME)
+        self.kube.remove(kinds.STREAM_JOB, self.namespace, NAME)
 
     @property
     def resource(self) -> dict[str, Any]:
         """The StreamJob as the API server has it."""
-        body = self.kube.read(kinds.STREAM_JOB, NAMESPACE, NAME)
+        body = self.kube.read(kinds.STREAM_JOB, self.namespace, NAME)
         assert body is not None, "the StreamJob is gone"
         return body
 
@@ -138,7 +142,7 @@ class Stage:
 
     def job_of(self, run: int) -> FakeJob:
         """The Flink job of a run."""
-        return self.flink.jobs_by_address[self.world.address(NAME, NAMESPACE, run)]
+        return self.flink.jobs_by_address[self.world.address(NAME, self.namespace, run)]
 
     @property
     def job(self) -> FakeJob:
@@ -156,7 +160,7 @@ class Stage:
     async def look(self) -> Outcome | None:
         """One pass; then pods follow, and time goes on to when the operator looks again."""
         try:
-            outcome = await reconcile(self.world, NAMESPACE, NAME, self.memory)
+            outcome = await reconcile(self.world, self.namespace, NAME, self.memory)
         except KubernetesError:
             outcome = None
             self.clock.advance(timedelta(seconds=1))
@@ -169,7 +173,7 @@ class Stage:
         if outcome is not None:
             self.check()
         before = self._children()
-        await self.kubelet.tick(NAMESPACE)
+        await self.kubelet.tick(self.namespace)
         if self._children() != before:
             self.memory.children = None
         if outcome is not None:
@@ -235,7 +239,7 @@ class Stage:
         return f"status {status}, events {self.events}, calls {last}"
 
     def _remember(self) -> None:
-        body = self.kube.read(kinds.STREAM_JOB, NAMESPACE, NAME)
+        body = self.kube.read(kinds.STREAM_JOB, self.namespace, NAME)
         if body is not None and "status" in body:
             status = StreamJobStatus.model_validate(body["status"])
             if not self.history or self.history[-1] != status:
@@ -246,7 +250,7 @@ class Stage:
         return [
             body["metadata"]["resourceVersion"]
             for kind in watched
-            for body in self.kube.select(kind, NAMESPACE, "streamjob.dev/job")
+            for body in self.kube.select(kind, self.namespace, "streamjob.dev/job")
         ]
 
 

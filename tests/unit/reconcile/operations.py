@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from streamjob_operator.kube import kinds
 from tests.fakes.calls import Call
-from tests.unit.reconcile.driver import NAMESPACE, Stage
+from tests.unit.reconcile.driver import Stage
 
 FINE: Final = {"Ready": True, "Stalled": False, "LastOperationSucceeded": True}
 STATE_STAYS: Final = frozenset({"run", "pause", "resume", "upgrade", "recover", "restart"})
@@ -27,12 +27,15 @@ class Truthful(Stage):
             assert job.overview().all_tasks_run
         if status.state in {"Paused", "Stopped"}:
             assert alive == []
-            assert self.kube.select(kinds.POD, NAMESPACE) == []
+            assert self.kube.select(kinds.POD, self.namespace) == []
         if status.state == "Paused":
             assert status.snapshot is not None
         if status.snapshot is not None:
             assert status.snapshot.path in self.flink.files
         assert self.kubelet.violations == []
+
+
+_Truthful = TypeVar("_Truthful", bound=Truthful)
 
 
 class Check(Protocol):
@@ -52,7 +55,7 @@ class Case:
     change: Callable[[Stage], None]
     check: Check
 
-    async def begin(self, make: Callable[[], Truthful] = Truthful) -> Truthful:
+    async def begin(self, make: Callable[[], _Truthful]) -> _Truthful:
         """The job a moment before the change."""
         stage = make()
         stage.flink.program = stage.run_at_once
@@ -68,25 +71,25 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class Rehearsal(Generic[_Truthful]):
     """An operation that nothing disturbed: its calls, and the world before each of its passes."""
 
     calls: dict[int, Call]
     """By number, as `Calls` counts."""
-    passes: tuple[tuple[int, Callable[[], Truthful]], ...]
+    passes: tuple[tuple[int, Callable[[], _Truthful]], ...]
     """With the number of calls made before the pass."""
 
-    def before(self, number: int) -> Truthful:
+    def before(self, number: int) -> _Truthful:
         """The world before the pass that makes this call."""
         return next(again for made, again in reversed(self.passes) if made < number)()
 
 
-async def rehearse(case: Case, make: Callable[[], Truthful] = Truthful) -> Rehearsal:
-    """Let the operation come to its end undisturbed."""
+async def rehearse(case: Case, make: Callable[[], _Truthful]) -> Rehearsal[_Truthful]:
+    """Let the operation come to its end undisturbed, on the stage that `make` makes."""
     stage = await case.begin(make)
     made = stage.calls.made
     mark = len(made)
-    passes: list[tuple[int, Callable[[], Truthful]]] = []
+    passes: list[tuple[int, Callable[[], _Truthful]]] = []
     case.change(stage)
     await stage.settle(before_pass=lambda it: passes.append((len(made), it.frozen())))
     case.check(stage)
@@ -94,7 +97,7 @@ async def rehearse(case: Case, make: Callable[[], Truthful] = Truthful) -> Rehea
     return Rehearsal(dict(enumerate(made[mark:], mark + 1)), tuple(passes))
 
 
-def crash_points(rehearsal: Rehearsal) -> list[tuple[int, str]]:
+def crash_points(rehearsal: Rehearsal[_Truthful]) -> list[tuple[int, str]]:
     """Where the operator can die: the number of a call, and how `Calls` names it.
 
     Right after a read is right before the next call: the world is the same, and its memory is lost.
@@ -106,7 +109,7 @@ def crash_points(rehearsal: Rehearsal) -> list[tuple[int, str]]:
     ]
 
 
-async def die_and_go_on(case: Case, rehearsal: Rehearsal, number: int, how: str) -> None:
+async def die_and_go_on(case: Case, rehearsal: Rehearsal[_Truthful], number: int, how: str) -> None:
     """The operator dies there, another one goes on: the operation comes to the same end."""
     stage = rehearsal.before(number)
     setattr(stage.calls, how, number)
@@ -195,7 +198,9 @@ def _has_a_snapshot(stage: Stage, *, refused: int = 0) -> None:
 def _left(stage: Stage) -> list[str]:
     found = (kinds.DEPLOYMENT, kinds.POD, kinds.SERVICE, kinds.CONFIG_MAP)
     return [
-        body["metadata"]["name"] for kind in found for body in stage.kube.select(kind, NAMESPACE)
+        body["metadata"]["name"]
+        for kind in found
+        for body in stage.kube.select(kind, stage.namespace)
     ]
 
 

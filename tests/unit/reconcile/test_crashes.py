@@ -1,33 +1,28 @@
-"""The operator is killed right before and right after every single call that it makes.
-
-Right after a read is right before the next call: the world is the same, and its memory is lost.
-"""
+"""The operator is killed right before and right after every single call that it makes."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.unit.reconcile.operations import CASES, Case, check_at_end, check_fine, rehearse
+from tests.unit.reconcile.operations import (
+    CASES,
+    Case,
+    Truthful,
+    check_at_end,
+    check_fine,
+    crash_points,
+    die_and_go_on,
+    rehearse,
+)
 
 pytestmark = pytest.mark.unit
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_killed_at_any_call_the_operation_comes_to_the_same_end(case: Case) -> None:
-    rehearsal = await rehearse(case)
-    for number, call in rehearsal.calls.items():
-        for how in ("kill_before", "kill_after") if call.is_act else ("kill_before",):
-            stage = rehearsal.before(number)
-            setattr(stage.calls, how, number)
-            try:
-                await stage.settle()
-                assert stage.kills == 1
-                case.check(stage)
-                check_at_end(case, stage)
-                check_fine(stage)
-            except AssertionError as error:
-                error.add_note(f"{how} {number}, {call}: {stage.told()}")
-                raise
+    rehearsal = await rehearse(case, Truthful)
+    for number, how in crash_points(rehearsal):
+        await die_and_go_on(case, rehearsal, number, how)
 
 
 @pytest.mark.parametrize("every", [17, 29])
@@ -35,7 +30,7 @@ async def test_killed_at_any_call_the_operation_comes_to_the_same_end(case: Case
 async def test_killed_again_and_again_the_operation_comes_to_the_same_end(
     case: Case, every: int
 ) -> None:
-    stage = await case.begin()
+    stage = await case.begin(Truthful)
     case.change(stage)
     for _ in range(12):
         stage.calls.kill_after = len(stage.calls.made) + every

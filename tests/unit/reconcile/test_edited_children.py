@@ -256,6 +256,20 @@ async def test_what_the_server_refuses_is_told_with_its_words(end: str) -> None:
     assert (stage.status.state, stage.warning) == ("Running", None)
 
 
+async def test_what_is_due_for_another_reason_goes_before_putting_back() -> None:
+    stage = await running()
+    scaled(stage)
+    stage.wish("Paused")
+    mark = len(stage.calls.made)
+
+    await stage.look()
+
+    acts = [call.verb for call in stage.calls.made[mark:] if call.is_act and call.verb != "create"]
+    assert acts == ["apply_status", "stop_with_savepoint"]
+    await stage.settle()
+    assert stage.status.state == "Paused"
+
+
 async def test_what_was_edited_while_a_job_starts_is_put_back() -> None:
     stage = Stage()
     stage.apply()
@@ -277,6 +291,28 @@ async def test_nothing_of_a_run_that_ends_is_put_back() -> None:
     await stage.looks(60)
 
     assert stage.calls.writes(mark) == []
+
+
+@pytest.mark.parametrize("when", ["kill_before", "kill_after"])
+async def test_an_operator_killed_while_it_puts_back_is_followed_by_one_that_does(
+    when: str,
+) -> None:
+    stage = await running()
+    before, begun = content(stage), len(stage.calls.made)
+    another_image(stage)
+    stage.memory.children = None
+    edited = stage.frozen()
+    await stage.settle()
+    asked = [call.verb for call in stage.calls.made[begun:]]
+    assert {"merge", "apply"} <= set(asked)
+
+    for number in range(begun + 1, begun + asked.index("apply") + 2):
+        stage = edited()
+        setattr(stage.calls, when, number)
+        await stage.settle()
+        assert stage.kills == 1
+        assert content(stage) == before
+        assert (stage.status.state, stage.status.run, stage.warning) == ("Running", 1, None)
 
 
 async def test_somebody_elses_object_of_that_name_is_no_edited_one() -> None:

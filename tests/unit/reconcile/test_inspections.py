@@ -374,3 +374,18 @@ async def test_unknown_is_told_with_its_reason() -> None:
     ready = next(each for each in stage.status.conditions if each.type == "Ready")
     assert (stage.status.state, ready.status) == ("Unknown", "False")
     assert "OOMKilled" in ready.message
+
+
+async def test_a_deletion_ends_although_nobody_can_name_its_last_snapshot() -> None:
+    stage = await running(deletion={"snapshot": True})
+    stage.job.savepoints_wait = True
+    stage.delete()
+    await stage.looks(2)
+    assert stage.triggers
+    stage.job.complete_savepoints()
+    stage.job.replace_jobmanager(lists_result=True)
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.status.run) == ("Stopped", 1)
+    assert stage.kube.select(kinds.POD, NAMESPACE) == []

@@ -348,27 +348,6 @@ async def test_a_job_that_keeps_restarting_carries_a_warning_until_it_was_quiet(
 
 
 @pytest.mark.failure(
-    what="Checkpoints fail again and again",
-    shown="Running and Ready, `CheckpointsFailing`, until one completes",
-    kept="the job runs on",
-)
-async def test_checkpoints_that_keep_failing_are_advice() -> None:
-    stage = await running()
-    stage.job.failed_checkpoints = 3
-    await stage.looks(10)
-    assert (stage.status.state, stage.warning) == ("Running", "CheckpointsFailing")
-    assert stage.condition("Ready") == ("True", "Running")
-    mark = len(stage.calls.made)
-    await stage.looks(120)
-    assert stage.calls.writes(mark) == []
-
-    stage.job.checkpoint()
-    await stage.looks(10)
-
-    assert stage.warning is None
-
-
-@pytest.mark.failure(
     what="A child object is deleted by hand",
     shown="Running, event `PutBack`",
     kept="the same run: the object is made again",
