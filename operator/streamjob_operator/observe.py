@@ -62,8 +62,8 @@ class Memory:
     """Versions of the resource that the operator itself wrote: news of them are no news."""
     nameless_since: datetime | None = None
     """Since when the JobManager has answered without knowing the job."""
-    silent_since: datetime | None = None
-    """Since when no JobManager could be asked, while a run is open."""
+    unnamed_since: datetime | None = None
+    """Since when no JobManager has named the job, while a run is open."""
     put_backs: dict[str, PutBackTried] = field(default_factory=dict)
     """What was edited by hand and put back, so that it never becomes a fight."""
     unexplained_since: datetime | None = None
@@ -142,15 +142,16 @@ def _with_history(
 ) -> FlinkSeen:
     """Since when it has been as it is."""
     nameless = flink.reachable and flink.job is None and flink.application != "RUNNING"
-    silent = not flink.reachable and bool(status.run) and status.stop_time is None
+    open_run = bool(status.run) and status.stop_time is None
+    unnamed = open_run and (not flink.reachable or flink.job is None)
     memory.nameless_since = (memory.nameless_since or now) if nameless else None
     unexplained = flink.job is not None and flink.job.state == "FAILED" and flink.failure is None
-    memory.silent_since = (memory.silent_since or now) if silent else None
+    memory.unnamed_since = (memory.unnamed_since or now) if unnamed else None
     memory.unexplained_since = (memory.unexplained_since or now) if unexplained else None
     return replace(
         flink,
         nameless_since=memory.nameless_since,
-        silent_since=memory.silent_since,
+        unnamed_since=memory.unnamed_since,
         unexplained_since=memory.unexplained_since,
     )
 

@@ -57,7 +57,7 @@ def jobmanager_failure(view: View) -> Problem | None:
     """A JobManager whose container ends again and again has failed after a while (contract,
     section 3). One that runs and does not answer has not: nobody knows what it does.
     """
-    since = view.seen.flink.silent_since
+    since = view.seen.flink.unnamed_since
     pods = view.seen.jobmanagers
     if since is None or view.now - since <= CONTAINER_GRACE or any(pod.running for pod in pods):
         return None

@@ -100,7 +100,9 @@ def _prepared(seen: Observed) -> Observed:
 def _is_of_an_older_wish(seen: Observed, retry: RetryStatus) -> bool:
     """What failed was wished before the last edit; while it is still ending it has to stay told."""
     status = seen.status
-    if status.operation is not None or status.ended:
+    # Flink's own recovering is nobody's wish, and may go on for ever.
+    under_way = status.operation is not None and status.operation.phase is not None
+    if under_way or status.ended:
         return False
     paused_no_more = (
         retry.operation is OperationType.PAUSE

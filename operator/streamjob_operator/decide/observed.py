@@ -165,8 +165,8 @@ class FlinkSeen:
     batch: bool = False
     nameless_since: datetime | None = None
     """Since when it has answered, at every look, without knowing the run's job."""
-    silent_since: datetime | None = None
-    """Since when, at every look, it could not be asked, while a run is open."""
+    unnamed_since: datetime | None = None
+    """Since when, at every look, it could not be asked or did not name the job."""
     unexplained_since: datetime | None = None
     """Since when the job has been FAILED, at every look, without a cause."""
 

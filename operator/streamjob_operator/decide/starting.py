@@ -12,7 +12,7 @@ from streamjob_operator.api.run import RunRecord, RunSpec
 from streamjob_operator.api.spec import Wish
 from streamjob_operator.api.status import OperationType, State
 from streamjob_operator.decide import problems
-from streamjob_operator.decide.finished import job_finished
+from streamjob_operator.decide.finished import job_cancelled, job_finished
 from streamjob_operator.decide.plan import (
     Action,
     Event,
@@ -51,10 +51,13 @@ CONTAINER_RESTARTS_THAT_FAIL_A_START: Final = 2
 
 def starting(view: View) -> Plan:
     """The next step of a start."""
+    job = view.seen.flink.job
+    if job is not None and job.state == "CANCELED" and view.seen.flink.application != "FAILED":
+        return job_cancelled(view)
     problem = _failure(view)
     if problem is not None:
         return start_failed(view, problem)
-    if view.seen.flink.job is not None and view.seen.flink.job.state == "FINISHED":
+    if job is not None and job.state == "FINISHED":
         return job_finished(view)
     if _is_established(view):
         return _started(view)
@@ -239,7 +242,7 @@ def start_failed(view: View, problem: Problem) -> Plan:
     known = status.flink
     if not view.seen.flink.reachable and known is not None and known.job_state is not None:
         problem = replace(problem, heals=False)
-    if not view.seen.flink.reachable and may_have_checkpoints(view) and view.seen.record:
+    if _may_have_saved_unseen(view) and view.seen.record is not None:
         return begin_inspection(view, problem)
     if has_checkpoint_of_its_own(view):
         newest = newest_state(view)
@@ -249,6 +252,17 @@ def start_failed(view: View, problem: Problem) -> Plan:
         status = note_failure(view, status, kind, problem, reason)
         return begin_ending(view, status, State.PAUSED, problem.message, failure_event(status))
     return start_failed_without_state(view, problem)
+
+
+def _may_have_saved_unseen(view: View) -> bool:
+    """Nobody can say whether the run has completed a checkpoint of its own."""
+    flink = view.seen.flink
+    if not flink.reachable:
+        return may_have_checkpoints(view)
+    # A JobManager that took over after the job's end knows its result alone.
+    over = flink.application == "FAILED" or (flink.job is not None and flink.job.is_over)
+    in_program = flink.failure is not None and flink.failure.in_program
+    return over and not in_program and flink.checkpoints is None
 
 
 def start_failed_without_state(view: View, problem: Problem) -> Plan:

@@ -36,15 +36,20 @@ _NOT_GIVEN_UP: Final = frozenset({Phase.INSPECTING, Phase.ENDING, Phase.STARTING
 def summarise(view: View, status: StreamJobStatus) -> StreamJobStatus:
     """The status as it is recorded: the decision's, with the facts and the conditions."""
     status = _with_facts(view, status)
-    if view.seen.spec_problem and not view.seen.deleting:
+    if _spec_problem(view):
         # The gravest warning takes the place of whatever the rules have told.
         status = changed(status, warning=view.status.warning)
-        status = warn(view, status, "InvalidSpec", Problem(view.seen.spec_problem))
+        status = warn(view, status, "InvalidSpec", Problem(_spec_problem(view)))
     elif status.warning is not None and status.warning.reason == "InvalidSpec":
         status = changed(status, warning=None)
     status = changed(status, observed_generation=view.seen.generation)
     conditions = _conditions(view, status)
     return changed(status, conditions=merge_conditions(status.conditions, conditions))
+
+
+def _spec_problem(view: View) -> str:
+    """Why the spec can't be carried out; of no interest to anybody once it is being deleted."""
+    return "" if view.seen.deleting else view.seen.spec_problem
 
 
 def _with_facts(view: View, status: StreamJobStatus) -> StreamJobStatus:
@@ -157,8 +162,8 @@ def _running_reason(status: StreamJobStatus) -> str:
 
 def _ready(view: View, status: StreamJobStatus) -> tuple[bool, str, str]:
     """Whether the wish is fulfilled, and why not."""
-    if view.seen.spec_problem:
-        return False, "InvalidSpec", view.seen.spec_problem
+    if _spec_problem(view):
+        return False, "InvalidSpec", _spec_problem(view)
     if status.operation is not None and status.operation.type is not OperationType.SNAPSHOT:
         return False, str(status.operation.type), status.operation.message
     warning = status.warning
@@ -183,7 +188,7 @@ def _stalled(view: View, status: StreamJobStatus) -> bool:
     """Given up until somebody changes something."""
     if status.operation is not None and status.operation.phase in _NOT_GIVEN_UP:
         return False
-    if view.seen.spec_problem:
+    if _spec_problem(view):
         return True
     retry = status.retry
     if retry is None or retry.operation is OperationType.SNAPSHOT:

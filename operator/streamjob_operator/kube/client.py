@@ -210,34 +210,32 @@ class AioKubeClient(KubeClient):
         body: Body | None = None,
         content_type: str = "application/json",
     ) -> Body:
-        asked = f"{method} {path}"
         headers = {"Accept": "application/json", "Content-Type": content_type}
+        request = {"query_params": query or [], "header_params": headers, "body": body}
         for left in reversed(range(self._attempts)):
-            prepared = await self._api.param_serialize(
-                method,
-                path,
-                query_params=query or [],
-                header_params=dict(headers),
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            status, wait, content = await self._exchange(asked, prepared)
+            status, wait, content = await self._exchange(method, path, request)
             if wait is None or not left:
                 break
             await asyncio.sleep(wait * random.uniform(1, 1.25))  # noqa: S311 - spreads calls out
         if status >= 400:  # noqa: PLR2004 - HTTP's border between yes and no
-            raise _error_of(asked, status, content)
+            raise _error_of(f"{method} {path}", status, content)
         answer = json.loads(content)
         return answer if isinstance(answer, dict) else {}
 
-    async def _exchange(self, asked: str, prepared: Any) -> tuple[int, float | None, bytes]:
+    async def _exchange(
+        self, method: str, path: str, request: dict[str, Any]
+    ) -> tuple[int, float | None, bytes]:
         """Status, seconds after which the server wants to be asked again, and content."""
         try:
+            prepared = await self._api.param_serialize(
+                method, path, auth_settings=["BearerToken"], **request
+            )
             response = await self._api.call_api(*prepared, _request_timeout=self._timeout)
             content = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             self._silence.note(answered=False)
             cause = str(error) or type(error).__name__
+            asked = f"{method} {path}"
             raise Unavailable(f"{asked}: no answer from the API server: {cause}") from error
         self._silence.note(answered=response.status < HTTPStatus.INTERNAL_SERVER_ERROR)
         return response.status, _put_off(response.status, response.getheaders()), content

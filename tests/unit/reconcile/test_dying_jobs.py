@@ -1,4 +1,4 @@
-"""A job that is dying: Flink needs a moment to end it, and another to say why."""
+"""A job that is dying, or always on the way back: what a Pause makes of it."""
 
 from __future__ import annotations
 
@@ -59,3 +59,32 @@ async def test_a_pause_of_a_job_that_is_failing_waits_for_its_end() -> None:
     assert (stage.status.state, stage.warning) == ("Stopped", "PauseFailed")
     assert stage.status.snapshot is not None
     assert stage.status.snapshot.path == newest.path
+
+
+async def test_an_edit_tries_the_pause_of_a_job_that_keeps_restarting_again() -> None:
+    stage = await running(pause={"timeout": "6s"})
+    stage.job.checkpoint()
+    stage.job.restart("Told to fail")
+    await stage.looks(5)
+    stage.wish("Paused")
+    await stage.until(lambda it: it.warning == "PauseFailed")
+    await stage.looks(5)
+    assert stage.status.operation is not None
+    stage.edit(pause={"timeout": "6s", "onFailure": "UseCheckpoint"})
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Paused", None)
+
+
+async def test_a_failed_pause_of_a_job_that_keeps_restarting_is_forgotten_with_the_wish() -> None:
+    stage = await running(pause={"timeout": "6s"})
+    stage.job.restart("Told to fail")
+    await stage.looks(5)
+    stage.wish("Paused")
+    await stage.until(lambda it: it.warning == "PauseFailed")
+    stage.wish("Running")
+
+    await stage.looks(10)
+
+    assert (stage.status.state, stage.warning) == ("Operating", None)
