@@ -137,6 +137,8 @@ class RetryStatus(Model):
     attempts: int
     next_attempt_at: Time | None = None
     """Absent: given up until the resource is edited or a new nonce is set."""
+    warning: JobWarning | None = None
+    """What is to be told of it, while a graver warning stands in the place of that."""
 
 
 class StreamJobStatus(Model):

@@ -36,15 +36,28 @@ _NOT_GIVEN_UP: Final = frozenset({Phase.INSPECTING, Phase.ENDING, Phase.STARTING
 def summarise(view: View, status: StreamJobStatus) -> StreamJobStatus:
     """The status as it is recorded: the decision's, with the facts and the conditions."""
     status = _with_facts(view, status)
-    if _spec_problem(view):
-        # The gravest warning takes the place of whatever the rules have told.
-        status = changed(status, warning=view.status.warning)
-        status = warn(view, status, "InvalidSpec", Problem(_spec_problem(view)))
-    elif status.warning is not None and status.warning.reason == "InvalidSpec":
-        status = changed(status, warning=None)
+    status = _with_gravest_warning(view, status)
     status = changed(status, observed_generation=view.seen.generation)
     conditions = _conditions(view, status)
     return changed(status, conditions=merge_conditions(status.conditions, conditions))
+
+
+def _with_gravest_warning(view: View, status: StreamJobStatus) -> StreamJobStatus:
+    """InvalidSpec takes the place of whatever the rules have told; a failed operation's warning
+    comes back with the mended spec.
+    """
+    told, retry = status.warning, status.retry
+    is_invalid = told is not None and told.reason == "InvalidSpec"
+    if _spec_problem(view):
+        if retry is not None and told is not None and not is_invalid:
+            status = changed(status, retry=retry.model_copy(update={"warning": told}))
+        status = changed(status, warning=view.status.warning)
+        return warn(view, status, "InvalidSpec", Problem(_spec_problem(view)))
+    if is_invalid:
+        status = changed(status, warning=retry.warning if retry is not None else None)
+    if retry is not None and retry.warning is not None:
+        status = changed(status, retry=retry.model_copy(update={"warning": None}))
+    return status
 
 
 def _spec_problem(view: View) -> str:
