@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _Key = tuple[str, str]
 _AFTER_CONFLICT = timedelta(milliseconds=50)
+_LONGEST_AFTER_CONFLICT = timedelta(seconds=1)
 """Somebody wrote in between: look again, but do not race them, and less and less often."""
 
 
@@ -57,7 +58,7 @@ class Jobs:
 
     async def follow(self, namespace: str, name: str, uid: str, stopped: StopFlag) -> None:
         """Look after one job until its resource is deleted or the operator ends."""
-        backoff, conflicts = Backoff(), Backoff(first=_AFTER_CONFLICT)
+        backoff, conflicts = Backoff(), Backoff(_LONGEST_AFTER_CONFLICT, _AFTER_CONFLICT)
         with self.wakeups.subscribe(namespace, name) as woken:
             while not stopped:
                 woken.clear()
@@ -92,8 +93,8 @@ class Jobs:
 
     async def dismantle(self, namespace: str, name: str) -> None:
         """The resource is being deleted: pass after pass, until nothing of the job is left."""
-        longest = timedelta(seconds=10)
-        backoff, conflicts = Backoff(longest=longest), Backoff(longest, _AFTER_CONFLICT)
+        backoff = Backoff(longest=timedelta(seconds=10))
+        conflicts = Backoff(_LONGEST_AFTER_CONFLICT, _AFTER_CONFLICT)
         while True:
             try:
                 outcome = await self.look(namespace, name)

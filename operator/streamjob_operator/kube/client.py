@@ -38,8 +38,10 @@ _ATTEMPTS: Final = 10
 """So often a call is made that the server puts off, as by client-go:
 https://github.com/kubernetes/client-go/blob/master/rest/request.go (maxRetries).
 """
-_LONGEST_WAIT: Final = 60.0
-"""Seconds that the server may put a call off; one of the server's own says 1."""
+_LONGEST_WAIT: Final = 5.0
+"""Seconds that a call is put off here; the server itself says 1. What is put off for longer is left
+to the caller, who has other things to do meanwhile.
+"""
 
 
 _PUT_OFF: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
@@ -246,7 +248,8 @@ def _put_off(status: int, headers: Mapping[str, str]) -> float | None:
     asked = headers.get("Retry-After", "")
     if status not in _PUT_OFF or not asked.isdecimal():
         return None
-    return min(float(asked), _LONGEST_WAIT)
+    seconds = float(asked)
+    return seconds if seconds <= _LONGEST_WAIT else None
 
 
 def _error_of(asked: str, status: int, content: bytes) -> KubernetesError:
