@@ -41,6 +41,8 @@ class ApiServer:
 
     binary: Path
     url: str
+    etcd: str
+    """Where its etcd answers, without any credentials."""
     token: str
     kubeconfig: Path
     """Names the server, its certificate authority and the token."""
@@ -104,8 +106,10 @@ class ApiServer:
 
 
 @contextmanager
-def running_apiserver(directory: Path) -> Iterator[ApiServer]:
+def running_apiserver(directory: Path, *flags: str) -> Iterator[ApiServer]:
     """Start both programs on free loopback ports with their data in `directory`; end them after.
+
+    `flags` are the API server's, beside those of `apiserver_command`.
 
     Raises ApiServerError with the end of the log when one of them gives up or is not ready in time.
     """
@@ -118,12 +122,12 @@ def running_apiserver(directory: Path) -> Iterator[ApiServer]:
     make_key(directory / "service-account.key")
     with ExitStack() as stack:
         stack.enter_context(running(etcd_command(binary, directory, etcd, peer), directory, "etcd"))
-        apiserver = stack.enter_context(
-            running(apiserver_command(binary, directory, etcd, port), directory, "apiserver")
-        )
+        command = [*apiserver_command(binary, directory, etcd, port), *flags]
+        apiserver = stack.enter_context(running(command, directory, "apiserver"))
         server = ApiServer(
             binary=binary,
             url=f"https://127.0.0.1:{port}",
+            etcd=etcd,
             token=token,
             kubeconfig=directory / "kubeconfig",
             certificate_authority=directory / "certificates" / "apiserver.crt",
