@@ -56,6 +56,16 @@ class Phase(StrEnum):
     STARTING = "Starting"
 
 
+class Snapshot(Model):
+    """A snapshot that Flink named."""
+
+    id: str
+    path: str
+    origin: SnapshotOrigin
+    taken_at: Time
+    flink_version: str | None = None
+
+
 class InspectionStatus(Model):
     """The search for a run's newest state in the job's storage, once no JobManager can tell it."""
 
@@ -93,6 +103,10 @@ class Operation(Model):
     """Where an ending leads: Paused, Stopped, or Running when another run is to follow."""
     previous_run: int | None = None
     """The run whose spec an Upgrade goes back to when the new one can't start."""
+    kept_snapshot: Snapshot | None = None
+    """What `snapshot` was before `restore.snapshot` took its place: it comes back if the start
+    fails.
+    """
     inspection: InspectionStatus | None = None
     """Present in the phase Inspecting."""
 
@@ -107,16 +121,6 @@ class JobWarning(Model):
     remedy: str | None = None
     since: Time
     attempts: int | None = None
-
-
-class Snapshot(Model):
-    """A snapshot that Flink named."""
-
-    id: str
-    path: str
-    origin: SnapshotOrigin
-    taken_at: Time
-    flink_version: str | None = None
 
 
 class FlinkStatus(Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from streamjob_operator.api.spec import Wish
@@ -19,7 +20,14 @@ from streamjob_operator.decide.running import (
     until_retry,
 )
 from streamjob_operator.decide.transitions import begin_start
-from streamjob_operator.decide.view import SOON, View, changed, leftovers, without_failure
+from streamjob_operator.decide.view import (
+    SOON,
+    View,
+    changed,
+    in_operation,
+    leftovers,
+    without_failure,
+)
 
 _STAY_TOLD: Final = frozenset({OperationType.PAUSE, OperationType.SNAPSHOT})
 """A failed start is forgotten once nobody wants the job to run any more; these are not."""
@@ -61,21 +69,43 @@ def _start(view: View, status: StreamJobStatus) -> Plan | None:
         return _refuse_older_state(view, status)
     if asked_anew:
         status = changed(status, retry=None, warning=None)
-    events: tuple[Event, ...] = ()
-    if chosen is not None:
-        status = changed(status, snapshot=chosen)
-        if view.seen.spec.start_from is not None and status.state is not State.PAUSED:
-            text = "spec.startFrom is not read: the run starts from spec.restore.snapshot"
-            events = (Event("Normal", "StartFromIgnored", text),)
-    elif (status.ended and view.status.retry is None) or (asked_anew and view.stateless):
-        status = changed(status, snapshot=None)
-    kind = OperationType.RESUME if status.snapshot else OperationType.RUN
-    if chosen is not None and view.status.state is not State.PAUSED:
-        kind = OperationType.RUN
+    status, kind = _origin(view, status, chosen, asked_anew=asked_anew)
     if asked_anew:
         status = changed(status, observed_restart_nonce=view.seen.spec.restart_nonce)
     plan = begin_start(view, status, kind, view.seen.run_spec, "making the Flink cluster")
-    return Plan(plan.status, plan.actions, (*events, *plan.events), plan.look_again)
+    if chosen is not None:
+        plan = replace(plan, status=_keeping_the_old_snapshot(view, plan.status))
+    events = (*_ignored_start_position(view, chosen), *plan.events)
+    return Plan(plan.status, plan.actions, events, plan.look_again)
+
+
+def _origin(
+    view: View, status: StreamJobStatus, chosen: Snapshot | None, *, asked_anew: bool
+) -> tuple[StreamJobStatus, OperationType]:
+    """What the run starts from, as `status.snapshot`; and whether that is a Run or a Resume."""
+    if chosen is not None:
+        status = changed(status, snapshot=chosen)
+    elif (status.ended and view.status.retry is None) or (asked_anew and view.stateless):
+        status = changed(status, snapshot=None)
+    resumes = status.snapshot and (chosen is None or view.status.state is State.PAUSED)
+    return status, OperationType.RESUME if resumes else OperationType.RUN
+
+
+def _ignored_start_position(view: View, chosen: Snapshot | None) -> tuple[Event, ...]:
+    if chosen is None or view.seen.spec.start_from is None or view.status.state is State.PAUSED:
+        return ()
+    text = "spec.startFrom is not read: the run starts from spec.restore.snapshot"
+    return (Event("Normal", "StartFromIgnored", text),)
+
+
+def _keeping_the_old_snapshot(view: View, status: StreamJobStatus) -> StreamJobStatus:
+    """A snapshot that the user has mistyped must not take the place of the one that is there."""
+    old = view.status.snapshot
+    if status.operation is None:
+        return changed(
+            status, snapshot=old, observed_restore=None, state=view.status.state or status.state
+        )
+    return in_operation(status, kept_snapshot=old)
 
 
 def _newest_state_is_unknown(status: StreamJobStatus) -> bool:

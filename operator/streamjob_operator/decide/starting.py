@@ -270,6 +270,10 @@ def start_failed_without_state(view: View, problem: Problem) -> Plan:
     operation, status = view.operation, view.status
     assert operation is not None  # noqa: S101 - a start is under way
     kind = operation.type
+    if operation.kept_snapshot is not None:
+        status = changed(status, snapshot=operation.kept_snapshot, observed_restore=None)
+    elif kind is OperationType.RUN:
+        status = changed(status, snapshot=None)
     if kind is OperationType.UPGRADE:
         return _upgrade_failed(view, problem)
     if kind is OperationType.RECOVER:
@@ -278,8 +282,6 @@ def start_failed_without_state(view: View, problem: Problem) -> Plan:
     then = State.STOPPED
     if kind is not OperationType.RUN and status.snapshot is not None:
         then = State.PAUSED
-    elif kind is OperationType.RUN:
-        status = changed(status, snapshot=None)
     return begin_ending(view, status, then, problem.message, failure_event(status))
 
 

@@ -12,23 +12,9 @@ from streamjob_operator.api.run import jobmanager_name
 from streamjob_operator.api.spec import Wish
 from streamjob_operator.api.status import FlinkStatus, OperationType, Phase, State, StreamJobStatus
 from streamjob_operator.decide.problems import Problem, of_silence
-from streamjob_operator.decide.view import View, changed, flink_job_id, warn
+from streamjob_operator.decide.view import ADVICE, View, changed, flink_job_id, warn
 
 _BYTES_PER_GIB: Final = 1024**3
-_ADVICE: Final = frozenset(
-    {
-        "InvalidSpec",
-        "JobRestarting",
-        "JobManagerUnavailable",
-        "PodsPending",
-        "CheckpointsFailing",
-        "NodeLost",
-        "PauseSlow",
-        "PutBackFailed",
-        "RecordLost",
-    }
-)
-"""Warnings that are no failed operation."""
 
 _NOT_GIVEN_UP: Final = frozenset({Phase.INSPECTING, Phase.ENDING, Phase.STARTING})
 
@@ -125,7 +111,7 @@ def _conditions(view: View, status: StreamJobStatus) -> tuple[Condition, ...]:
 
     ready, reason, message = _ready(view, status)
     stalled = _stalled(view, status)
-    failed = status.warning is not None and status.warning.reason not in _ADVICE
+    failed = status.warning is not None and status.warning.reason not in ADVICE
     warning = f"{status.warning.reason}: {status.warning.message}" if status.warning else ""
     operating = status.operation is not None and status.operation.type is not OperationType.SNAPSHOT
     reconciling = not ready and not stalled

@@ -40,6 +40,20 @@ QUIET: Final = timedelta(seconds=10)
 """A job that ran undisturbed this long has started (contract, section 3)."""
 QUIET_AFTER_RECOVERY: Final = timedelta(minutes=10)
 """Recover counts its attempts anew after this (contract, section 2)."""
+ADVICE: Final = frozenset(
+    {
+        "InvalidSpec",
+        "JobRestarting",
+        "JobManagerUnavailable",
+        "PodsPending",
+        "CheckpointsFailing",
+        "NodeLost",
+        "PauseSlow",
+        "PutBackFailed",
+        "RecordLost",
+    }
+)
+"""Warnings that are no failed operation."""
 KEPT_IN_STATUS: Final = 10
 """Entries of `status.snapshots`."""
 
@@ -256,7 +270,9 @@ def warn(view: View, status: StreamJobStatus, reason: str, problem: Problem) -> 
 
 def advise(view: View, status: StreamJobStatus, reason: str, problem: Problem) -> StreamJobStatus:
     """A warning that is no failed operation, and never takes the place of one."""
-    return status if status.retry is not None else warn(view, status, reason, problem)
+    told = status.warning
+    fails = told is not None and told.reason not in ADVICE and reason in ADVICE
+    return status if fails or status.retry is not None else warn(view, status, reason, problem)
 
 
 def note_failure(

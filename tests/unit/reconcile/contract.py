@@ -140,8 +140,7 @@ class Contract:
         assert holds["SnapshotAvailable"] == (status.snapshot is not None)
         failed = status.warning is not None and status.warning.reason not in ADVICE
         assert holds["LastOperationSucceeded"] != failed
-        hidden = self.deleting or (status.ended and status.warning is None)
-        if holds["Stalled"] and not hidden:
+        if holds["Stalled"] and not self.deleting:
             assert status.warning is not None
             assert status.warning.message
             assert status.warning.remedy or status.warning.reason == "InvalidSpec"
@@ -208,8 +207,10 @@ class Contract:
             return
         if now.warning is not None and now.warning.reason not in ADVICE - {"InvalidSpec"}:
             return
+        searching = now.operation is not None and now.operation.phase is Phase.INSPECTING
         changed = (
-            told_for != self.stage.resource["metadata"]["generation"]
+            searching
+            or told_for != self.stage.resource["metadata"]["generation"]
             or before.observed_restart_nonce != now.observed_restart_nonce
             or before.observed_restore != now.observed_restore
         )

@@ -118,8 +118,8 @@ class Lineage:
         path = job.restored_path
         number = self.numbers.get(path or "", 0)
         if path is not None and path not in self.numbers:
-            # Somebody named a place where nothing lies: it can't start, so it doubles nothing.
-            pass
+            # The user named a place where nothing lies: what is started after that is theirs.
+            self.committed = 0
         elif not self.excused:
             was = f"the sinks have committed up to state {self.committed}"
             text = f"a run starts from {path} (state {number}), and {was}"
