@@ -81,6 +81,17 @@ test-cluster: venv cluster-quiet image ## Scenarios with real Flink on the test 
 	@$(TESTBED) load-image $(IMAGE)
 	@$(PYTEST) -q -m cluster
 
+.PHONY: soak
+MINUTES ?= 60
+soak: venv cluster-quiet image ## Kill everything at random for MINUTES=60 while wishes change, SEED=N to replay
+	@$(TESTBED) load-image $(IMAGE)
+	@$(VENV)/bin/python -m tests.cluster.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+.PHONY: churn
+churn: venv ## The operator's memory while jobs come and go for MINUTES=60
+	@$(TESTBED) binary >/dev/null
+	@$(VENV)/bin/python -m tests.apiserver.churn --minutes $(MINUTES)
+
 .PHONY: check
 check: venv ## Format, lint, types, import layers
 	@$(VENV)/bin/ruff format --check .

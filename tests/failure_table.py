@@ -63,6 +63,7 @@ FAILURES: Final[dict[str, tuple[str, ...]]] = {
     "While the job runs": (
         "Flink gives the job up (FAILED)",
         "Nobody knows the newest state of a job that failed",
+        "The newest state that lies in the storage is damaged",
         "The job is cancelled from outside",
         "Checkpoints fail again and again",
         "Flink restarts the job",
@@ -98,6 +99,10 @@ FAILURES: Final[dict[str, tuple[str, ...]]] = {
         "HA ConfigMaps deleted by hand",
         "The operator is killed",
         "The API server is away",
+        "The leading operator is cut off from the API server",
+        "The API server is slow",
+        "The API server puts calls off (429)",
+        "Watches do not work",
         "A call is answered with an error, or its answer is lost",
         "Operator, Flink and API server are killed at random while wishes change",
         "Others write to the resource meanwhile",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.cluster.cluster import wait_for
+from tests.cluster.cluster import Job, wait_for
 
 _EXAMPLE = Path(__file__).parents[2] / "examples" / "numbered-records" / "verify.py"
 RECORDS = "numbered-records"
@@ -50,3 +51,23 @@ def report(data: Path, output: str = RECORDS) -> Any:
 def run_that_is(data: Path, look: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until the committed files show it."""
     wait_for(look, "the committed records", seconds, lambda: str(list(data.iterdir())))
+
+
+def goes_on_exactly(job: Job, output: str = RECORDS, more: int = 200) -> None:
+    """More is committed than before, and all of the newest run exactly once."""
+    data = job.cluster.data
+
+    def highest() -> int:
+        latest = report(data, output).latest
+        return latest.highest if latest is not None else -1
+
+    before = highest()
+    run_that_is(data, lambda: highest() > before + more)
+    # A look between two files of one checkpoint shows a gap that the next look does not.
+    run_that_is(data, lambda: bool(report(data, output).latest.exact), seconds=30)
+
+
+def committed_ids(directory: Path) -> Counter[int]:
+    """The ids in the committed files of a SQL job, and how often each is there."""
+    files = [file for file in directory.rglob("part-*") if not file.name.startswith(".")]
+    return Counter(int(line.split(",")[0]) for file in files for line in file.open())

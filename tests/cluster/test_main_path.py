@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.cluster import Cluster, Job
-from tests.cluster.records import numbered_records, report, run_that_is
+from tests.cluster.records import committed_ids, numbered_records, report, run_that_is
 
 SCRIPT = """
 CREATE TABLE numbers (id BIGINT, half AS id / 2) WITH (
@@ -21,12 +20,6 @@ CREATE TABLE lines (id BIGINT, half BIGINT) WITH (
 );
 INSERT INTO lines SELECT id, half FROM numbers;
 """
-
-
-def committed_ids(directory: Path) -> Counter[int]:
-    """The ids in committed files, and how often each is there."""
-    files = [file for file in directory.rglob("part-*") if not file.name.startswith(".")]
-    return Counter(int(line.split(",")[0]) for file in files for line in file.open())
 
 
 @pytest.fixture(scope="module")

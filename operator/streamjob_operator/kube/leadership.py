@@ -36,8 +36,10 @@ RETRY_SECONDS: Final = 0.25
 """After a renewal that failed. Where every second call is put off, the lease must not be lost."""
 LOOK_SECONDS: Final = 1.0
 """A candidate reads the lease this often, so that a released one is taken at once."""
-CALL_SECONDS: Final = 3.0
-"""Bound of one call: a renewal can fail for lack of an answer, and the next one still succeed."""
+CALL_SECONDS: Final = 4.0
+"""Bound of one call: twice what a slow API server takes. After a renewal that got no answer there is
+still time for another one, where calls take what they should.
+"""
 
 _TERM: Final = "#"
 """Between a process's name and the number of its term, from the second on."""
@@ -144,15 +146,13 @@ class Leadership:
 
     async def keep(self) -> None:
         """Renew the lease; returns when it is lost."""
-        wait = RENEW_SECONDS
+        renewed = True
         while self.seconds_left:
-            await asyncio.sleep(min(wait, self.seconds_left))
-            begun = self._monotonic()
-            if await self.renew():
-                # Where calls are slow, what they take is no pause as well.
-                wait = max(RENEW_SECONDS - (self._monotonic() - begun), 0)
-            else:
-                wait = RETRY_SECONDS
+            # From the start of the last one: where calls are slow, the next one follows at once.
+            due = self.seconds_left - (HELD_SECONDS - RENEW_SECONDS)
+            wait = max(due, 0) if renewed else min(RETRY_SECONDS, self.seconds_left)
+            await asyncio.sleep(wait)
+            renewed = await self.renew()
         log.error("%s does not lead any more", self.identity)
 
     async def attempt(self) -> bool:

@@ -8,6 +8,19 @@ control_plane_up() {
   make_credentials
   start_inside etcd "$KUBE" etcd --data-dir "$RUN/etcd" --unsafe-no-fsync --log-level warn \
     --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379
+  api_server_up
+  # Every controller but those that belong to a cloud or to a node's address range.
+  start_inside kube-controller-manager "$KUBE" kube-controller-manager \
+    --kubeconfig "$RUN/kubeconfig-inside" --leader-elect=false --bind-address 127.0.0.1 \
+    --controllers '*,-node-ipam-controller,-node-route-controller,-service-lb-controller' \
+    --service-account-private-key-file "$RUN/pki/service-accounts.key" \
+    --root-ca-file "$RUN/pki/ca.crt"
+  start_inside kube-scheduler "$KUBE" kube-scheduler \
+    --kubeconfig "$RUN/kubeconfig-inside" --leader-elect=false --bind-address 127.0.0.1
+  start relay "$KUBE" relay "127.0.0.1:$OUTSIDE_PORT" "$NETWORK_NAMESPACE" "$NODE_ADDRESS:$API_PORT"
+}
+
+api_server_up() {
   start_inside kube-apiserver "$KUBE" kube-apiserver --etcd-servers http://127.0.0.1:2379 \
     --bind-address $NODE_ADDRESS --advertise-address $NODE_ADDRESS --secure-port $API_PORT \
     --tls-cert-file "$RUN/pki/apiserver.crt" --tls-private-key-file "$RUN/pki/apiserver.key" \
@@ -19,15 +32,18 @@ control_plane_up() {
     --kubelet-preferred-address-types InternalIP
   wait_until 60 "the API server" kubectl_inside get --raw /readyz ||
     explain kube-apiserver "the API server did not become ready"
-  # Every controller but those that belong to a cloud or to a node's address range.
-  start_inside kube-controller-manager "$KUBE" kube-controller-manager \
-    --kubeconfig "$RUN/kubeconfig-inside" --leader-elect=false --bind-address 127.0.0.1 \
-    --controllers '*,-node-ipam-controller,-node-route-controller,-service-lb-controller' \
-    --service-account-private-key-file "$RUN/pki/service-accounts.key" \
-    --root-ca-file "$RUN/pki/ca.crt"
-  start_inside kube-scheduler "$KUBE" kube-scheduler \
-    --kubeconfig "$RUN/kubeconfig-inside" --leader-elect=false --bind-address 127.0.0.1
-  start relay "$KUBE" relay "127.0.0.1:$OUTSIDE_PORT" "$NETWORK_NAMESPACE" "$NODE_ADDRESS:$API_PORT"
+}
+
+# crash_api_server SECONDS: ends it by SIGKILL, and starts it again so much later.
+crash_api_server() {
+  local pid
+  running kube-apiserver || fail "the API server does not run"
+  read -r pid _ <"$RUN/pids/kube-apiserver"
+  kill -s KILL "$pid"
+  wait_until 5 "the API server to end" none_running kube-apiserver ||
+    fail "the API server (pid $pid) did not end"
+  sleep "$1"
+  api_server_up
 }
 
 kubectl_inside() { inside "$KUBE" kubectl --kubeconfig "$RUN/kubeconfig-inside" "$@"; }

@@ -140,7 +140,7 @@ class Contract:
         assert holds["SnapshotAvailable"] == (status.snapshot is not None)
         failed = status.warning is not None and status.warning.reason not in ADVICE
         assert holds["LastOperationSucceeded"] != failed
-        if holds["Stalled"] and not self.deleting:
+        if holds["Stalled"]:
             assert status.warning is not None
             assert status.warning.message
             assert status.warning.remedy or status.warning.reason == "InvalidSpec"

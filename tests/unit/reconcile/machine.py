@@ -269,10 +269,11 @@ class Machine(Happenings):
         stage.program, stage.skew = stage.run_at_once, timedelta(0)
         stage.kubelet.node_answers = True
         stage.kubelet.fates.clear()
-        for job in self.alive:
+        for job in stage.flink.jobs_by_address.values():
             job.savepoints_fail = job.dies_with_savepoint = None
-            job.cancel_takes_for_ever = False
+            job.savepoints_wait = job.cancel_takes_for_ever = False
             job.failed_checkpoints = 0
+        for job in self.alive:
             job.complete_savepoints()
             if job.submitted and not job.is_over:
                 job.run()

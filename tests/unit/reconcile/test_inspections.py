@@ -122,8 +122,9 @@ async def test_recoveries_of_such_a_job_are_bounded() -> None:
 
 
 @pytest.mark.failure(
-    what="A job that failed and whose JobManager was then replaced",
-    shown="Operating while a pod looks into the storage, then Running, a new run",
+    what="Flink gives the job up (FAILED)",
+    shown="its JobManager was replaced too: Operating while a pod looks into the storage, then "
+    "Running, a new run",
     kept="the newest checkpoint that lies in the storage",
 )
 @pytest.mark.parametrize("lists_result", [True, False], ids=["result-only", "not-named"])
@@ -144,8 +145,8 @@ async def test_a_failed_job_whose_jobmanager_was_replaced_goes_on_from_its_newes
 
 
 @pytest.mark.failure(
-    what="Pause: nobody can be asked for the snapshot, because the JobManager was replaced",
-    shown="Paused, once a pod has found it in its directory",
+    what="Nobody knows whether the snapshot was completed",
+    shown="Paused, once a pod has found the snapshot in its directory",
     kept="that snapshot; no second one is taken",
 )
 async def test_a_snapshot_that_nobody_can_name_is_found_in_its_directory() -> None:
@@ -164,7 +165,7 @@ async def test_a_snapshot_that_nobody_can_name_is_found_in_its_directory() -> No
 
 
 @pytest.mark.failure(
-    what="Pause: the job dies during it, and the JobManager is replaced",
+    what="The job dies before its snapshot is complete",
     shown="Stopped, `PauseFailed`, Stalled",
     kept="the newest completed checkpoint, as `snapshot` with origin Checkpoint",
 )
@@ -215,7 +216,7 @@ def _one_task_with_a_checkpoint(job: FakeJob) -> None:
 
 
 @pytest.mark.failure(
-    what="Run: the JobManager keeps ending after the job has completed a checkpoint",
+    what="A start fails after a checkpoint of its own",
     shown="Paused, `RunFailed`; then Running without a warning once it can start",
     kept="that checkpoint: the next run starts from it",
 )
@@ -264,8 +265,9 @@ async def test_a_resume_that_was_lost_before_any_checkpoint_keeps_its_snapshot()
 
 
 @pytest.mark.failure(
-    what="Nobody knows the newest state: the storage does not answer either",
-    shown="Operating, `JobFailed` with the storage's error; looks are counted",
+    what="Nobody knows the newest state of a job that failed",
+    shown="the storage does not answer either: Operating, `JobFailed` with the storage's error; "
+    "looks are counted",
     kept="nothing is started; once the storage answers, the newest checkpoint is gone on from",
 )
 async def test_storage_that_comes_back_is_looked_into_again() -> None:
