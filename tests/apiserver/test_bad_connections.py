@@ -208,7 +208,8 @@ def test_watches_that_never_last_cause_no_storm(outcomes: Outcomes, name: str) -
     seen = outcomes.of(name)
     asked = seen.facts["operator"].proxy.since(seen.times["begun"], seen.times["ended"])
     assert len(asked) < MOST_ON_AVERAGE * OUTAGE_SECONDS, by_kind(asked)
-    assert seen.seconds("pause asked", "paused") < CATCHES_UP_SECONDS
+    # Each step of the Pause waits for a look that is due anyway.
+    assert seen.seconds("pause asked", "paused") < 2 * CATCHES_UP_SECONDS
 
 
 def test_a_job_that_is_gone_leaves_nothing_in_the_operators_memory(outcomes: Outcomes) -> None:

@@ -37,8 +37,8 @@ RETRY_SECONDS: Final = 0.25
 LOOK_SECONDS: Final = 1.0
 """A candidate reads the lease this often, so that a released one is taken at once."""
 CALL_SECONDS: Final = 4.0
-"""Bound of one call: twice what a slow API server takes. After a renewal that got no answer there is
-still time for another one, where calls take what they should.
+"""Bound of one call: twice what a slow API server takes. After a renewal that got no answer there
+is still time for another one, where calls take what they should.
 """
 
 _TERM: Final = "#"

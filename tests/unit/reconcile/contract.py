@@ -30,6 +30,8 @@ STOP_BOUND: Final = timedelta(minutes=3)
 STOP_PASSES: Final = 12
 MOST_ATTEMPTS: Final = 3
 """The default of `retry.maxAttempts`, and as many as any user asks for here."""
+SAID_IN_MESSAGE: Final = frozenset({"InvalidSpec", "JobFailed"})
+"""Warnings whose message says what to do, or has nothing more to say."""
 RUNS_FLINK: Final = (
     f"{constants.LABEL_COMPONENT} in ({constants.JOBMANAGER},{constants.TASKMANAGER})"
 )
@@ -143,7 +145,7 @@ class Contract:
         if holds["Stalled"]:
             assert status.warning is not None
             assert status.warning.message
-            assert status.warning.remedy or status.warning.reason == "InvalidSpec"
+            assert status.warning.remedy or status.warning.reason in SAID_IN_MESSAGE
         if holds["Ready"]:
             reason = {condition.type: condition.reason for condition in status.conditions}["Ready"]
             as_wished = status.state is not None and status.state.value == self.wish.value
@@ -207,10 +209,8 @@ class Contract:
             return
         if now.warning is not None and now.warning.reason not in ADVICE - {"InvalidSpec"}:
             return
-        searching = now.operation is not None and now.operation.phase is Phase.INSPECTING
         changed = (
-            searching
-            or told_for != self.stage.resource["metadata"]["generation"]
+            told_for != self.stage.resource["metadata"]["generation"]
             or before.observed_restart_nonce != now.observed_restart_nonce
             or before.observed_restore != now.observed_restore
         )
@@ -242,5 +242,5 @@ class Contract:
     def check_rest(self) -> None:
         """The wish is fulfilled, or given up with words that say what to do."""
         conditions = self.stage.conditions
-        assert conditions["Ready"] or conditions["Stalled"]
+        assert conditions["Ready"] or conditions["Stalled"] or self.stage.warning == "RecordLost"
         assert self.stage.status.operation is None

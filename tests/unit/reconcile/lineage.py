@@ -50,6 +50,8 @@ class Lineage:
     """The wish Stopped was fulfilled after the newest run."""
     excused: bool = False
     """The user has given leave to start the newest run from an older state or none."""
+    finished: bool = False
+    """The newest run that has begun came to its end by itself: Flink keeps no state of it."""
     began: bool = True
     """The newest run did begin."""
     begun: dict[str, int] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Lineage:
         for job in begun:
             if job.job_id in self.begun:
                 self._number(job)
+                self.finished = job.state == "FINISHED" and not _ended_by_savepoint(job)
         self._listen(spec, wish, status)
         if (status.run or 0) > self.run:
             self._announced(spec, status)
@@ -105,6 +108,8 @@ class Lineage:
         assert status.run == self.run + 1
         left_behind = (
             said.stop
+            # Nobody can tell a bounded job that has ended unseen from one that has done nothing.
+            or (self.finished and not said.ended)
             or (kind in REPLACEMENTS and said.stateless)
             or (kind in FROM_A_CHOICE and asked_anew and (said.stateless or said.ended))
         )
@@ -118,8 +123,8 @@ class Lineage:
         path = job.restored_path
         number = self.numbers.get(path or "", 0)
         if path is not None and path not in self.numbers:
-            # The user named a place where nothing lies: what is started after that is theirs.
-            self.committed = 0
+            # Somebody named a place where nothing lies: it can't start, so it doubles nothing.
+            pass
         elif not self.excused:
             was = f"the sinks have committed up to state {self.committed}"
             text = f"a run starts from {path} (state {number}), and {was}"
@@ -129,3 +134,7 @@ class Lineage:
         self.began = True
         self.begun[job.job_id] = 0
         self._number(job)
+
+
+def _ended_by_savepoint(job: FakeJob) -> bool:
+    return bool(job.saved) and "/savepoints/" in job.saved[-1]
