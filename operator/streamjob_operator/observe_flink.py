@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from streamjob_operator.decide.observed import FlinkSeen
 from streamjob_operator.errors import FlinkRejected, FlinkUnreachable
 from streamjob_operator.flink.client import FlinkClient
 from streamjob_operator.flink.models import Checkpoints, Failure, JobOverview, SavepointResult
+
+IN_PROGRESS: Final = SavepointResult()
 
 
 async def observe_flink(
@@ -19,6 +23,8 @@ async def observe_flink(
 ) -> FlinkSeen:
     """What the run's JobManager says. `trigger_id`: a savepoint that is under way."""
     try:
+        # Before the job: a savepoint that failed because the job fails is told with that state.
+        savepoint = await _savepoint(flink, address, job_id, trigger_id)
         jobs = await flink.jobs(address)
         job = next((job for job in jobs if job.job_id == job_id), None)
         over = job is None or job.is_over
@@ -27,8 +33,7 @@ async def observe_flink(
         )
         if job is not None and job.is_over:
             failure = await _failure(flink, address, job_id) or failure
-        savepoint = None
-        if trigger_id is not None and job is not None:
+        if over and savepoint == IN_PROGRESS:
             savepoint = await _savepoint(flink, address, job_id, trigger_id)
         return FlinkSeen(
             reachable=True,
@@ -83,8 +88,10 @@ async def _checkpoints(
 
 
 async def _savepoint(
-    flink: FlinkClient, address: str, job_id: str, trigger_id: str
+    flink: FlinkClient, address: str, job_id: str, trigger_id: str | None
 ) -> SavepointResult | None:
+    if trigger_id is None:
+        return None
     try:
         return await flink.savepoint_result(address, job_id, trigger_id)
     except FlinkRejected:

@@ -155,7 +155,8 @@ def _of_conditions(job: JobLook) -> list[str]:
     stalled, ready = job.condition("Stalled"), job.condition("Ready")
     if stalled.get("status") == "True" and "warning" not in job.status:
         words.append("the condition Stalled is True without a warning")
-    wish = job.body["spec"].get("desiredState", "Running")
+    deleted = "deletionTimestamp" in job.body["metadata"]
+    wish = "Stopped" if deleted else job.body["spec"].get("desiredState", "Running")
     current = ready.get("observedGeneration") == job.body["metadata"]["generation"]
     nothing_to_pause = (wish, ready.get("reason")) == ("Paused", "NothingToPause")
     fulfilled = job.state == ("Stopped" if nothing_to_pause else wish)

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from tests.cluster.choices import Change, Killing, Settle, Step, Subject, Wait, steps
 from tests.cluster.cluster import Cluster, Job, NotYetError, wait_for
@@ -64,10 +64,16 @@ INSERT INTO lines SELECT id FROM numbers;
 """
 
 
+class EndedError(Exception):
+    """Somebody ends the soak before its time."""
+
+
 @dataclass
 class Done:
     """What the soak has done, counted."""
 
+    minutes: float = 0
+    """Of disturbances."""
     kills: Counter[str] = field(default_factory=Counter)
     missed: int = 0
     """Kills that found nothing to kill."""
@@ -81,7 +87,6 @@ class Outcome:
     """The result of one soak."""
 
     seed: int
-    minutes: float
     done: Done
     tally: Tally
     committed: dict[str, Committed]
@@ -90,7 +95,7 @@ class Outcome:
     def __str__(self) -> str:
         tally, done = self.tally, self.done
         lines = [
-            f"seed {self.seed}, {self.minutes:.1f} minutes",
+            f"seed {self.seed}, {done.minutes:.1f} minutes",
             f"kills: {done.kills.total()} ({_listed(done.kills)}); nothing there: {done.missed}",
             f"changed wishes: {done.changes.total()} ({_listed(done.changes)})",
             f"new nonces for jobs given up: {done.again}",
@@ -134,17 +139,14 @@ class Soak:
         self.journal.note("soak", f"seed {self._seed}, {minutes} minutes")
         try:
             self._begin()
-            began = time.monotonic()
-            for step in steps(self._seed, SUBJECTS):
-                if time.monotonic() - began > 60 * minutes:
-                    break
-                self._perform(step)
-            minutes = (time.monotonic() - began) / 60
+            self._disturb(minutes)
             self._finish()
         except (AssertionError, subprocess.SubprocessError) as error:
             self._break(f"the soak could not go on: {error}")
+        except EndedError:
+            self._break("ended from outside, before its time")
         self._watcher.end()
-        return self._outcome(minutes)
+        return self._outcome()
 
     def _begin(self) -> None:
         """All jobs run and have committed: from then on none of them may ever start empty."""
@@ -154,6 +156,14 @@ class Soak:
         for name in self._jobs:
             self._settle(name)
             self._goes_on(name)
+
+    def _disturb(self, minutes: float) -> None:
+        began = time.monotonic()
+        for step in steps(self._seed, SUBJECTS):
+            self.done.minutes = (time.monotonic() - began) / 60
+            if self.done.minutes > minutes:
+                return
+            self._perform(step)
 
     def _perform(self, step: Step) -> None:
         match step:
@@ -246,11 +256,11 @@ class Soak:
         self.journal.note("BROKEN", word)
         self._broken.append(word)
 
-    def _outcome(self, minutes: float) -> Outcome:
+    def _outcome(self) -> Outcome:
         committed = {name: count() for name, count in self._counts.items()}
         broken = [*self._watcher.tally.broken, *self._broken]
         tally = self._watcher.tally
-        outcome = Outcome(self._seed, minutes, self.done, tally, committed, broken)
+        outcome = Outcome(self._seed, self.done, tally, committed, broken)
         (self.out / "summary.txt").write_text(f"{outcome}\n", encoding="utf-8")
         if broken:
             # What a job still writes meanwhile may vanish; everything else is copied.
@@ -278,6 +288,11 @@ def insist(act: Callable[[], T]) -> T:
             if time.monotonic() > until:
                 raise
             time.sleep(1)
+
+
+def _end(*_: object) -> NoReturn:
+    """Told to end: what is there is still counted, and the jobs are removed."""
+    raise EndedError
 
 
 def _listed(counts: Counter[str]) -> str:
@@ -319,8 +334,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, help="repeats the choices of an earlier run")
     arguments = parser.parse_args()
-    # Told to end, it still removes its jobs.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _end)
     seed = arguments.seed if arguments.seed is not None else random.randrange(1_000_000)
     with prepared() as (cluster, jar):
         soak = Soak(cluster, jar, seed, ROOT / "build" / f"soak-{seed}")

@@ -208,7 +208,8 @@ class Watcher(threading.Thread):
         self._counted = now
         for name, count in self._counts.items():
             found = count()
-            self._journal.note(name, f"has committed {found.records}, {found.doubled} doubled")
+            words = f"{found.records}, {found.lost} not yet there, {found.doubled} doubled"
+            self._journal.note(name, f"has committed {words}")
             if found.doubled:
                 self._break(f"{name}: {found.doubled} committed records are doubled")
 

@@ -47,6 +47,14 @@ def is_nameless(view: View) -> bool:
     return since is not None and view.now - since > NAMELESS_BEFORE_LOST
 
 
+def ended_unseen(what: str) -> Problem:
+    """The job ended, and the JobManager that knew why was replaced."""
+    return Problem(
+        what,
+        "the cause is in the log of the JobManager that was replaced, if your cluster keeps it",
+    )
+
+
 def awaits_cause(view: View) -> bool:
     """The job has just failed, and Flink, which answers from a cache, does not say why yet."""
     since = view.seen.flink.unexplained_since

@@ -17,6 +17,7 @@ from streamjob_operator.api.status import (
 )
 from streamjob_operator.decide.finished import (
     CONTAINER_GRACE,
+    ended_unseen,
     is_nameless,
     job_cancelled,
     job_failed,
@@ -120,7 +121,7 @@ def _unknown(view: View) -> Plan | None:
     if flink.reachable and flink.job is not None:
         return None
     if is_nameless(view):
-        return begin_inspection(view, Problem("the job has ended"))
+        return begin_inspection(view, ended_unseen("the job has ended"))
     failure = jobmanager_failure(view)
     if failure is not None and view.seen.record is not None:
         return begin_inspection(view, failure)

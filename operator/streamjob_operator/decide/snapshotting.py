@@ -21,6 +21,7 @@ from streamjob_operator.api.status import (
 )
 from streamjob_operator.decide import problems
 from streamjob_operator.decide.finished import (
+    ended_unseen,
     is_nameless,
     job_cancelled,
     job_failed,
@@ -193,7 +194,7 @@ def _job_over(view: View) -> Plan:
         ):
             return _complete(view, operation, savepoint.path)
         if known is None and operation.target_dir is not None:
-            return begin_inspection(view, Problem("the job ended while a snapshot was being taken"))
+            return begin_inspection(view, ended_unseen("the job ended while it was being saved"))
         return job_finished(view)
     if job.state == "CANCELED":
         return job_cancelled(view)
@@ -224,7 +225,7 @@ def _ask(view: View, operation: Operation) -> Plan:
         return Plan(status, look_again=AT_ONCE)
     waited = view.now - operation.started_at
     if is_nameless(view) and was_established(view):
-        return begin_inspection(view, Problem("Flink no longer knows the job, which has ended"))
+        return begin_inspection(view, ended_unseen("the job has ended"))
     replaces = operation.type in {OperationType.UPGRADE, OperationType.RESTART}
     if replaces and waited > _RESTARTING_BEFORE_CHECKPOINT and flink.checkpoints is not None:
         return _freeze(view, flink.restarts[0].message if flink.restarts else "tasks do not run")

@@ -110,7 +110,7 @@ def _conditions(view: View, status: StreamJobStatus) -> tuple[Condition, ...]:
         )
 
     ready, reason, message = _ready(view, status)
-    stalled = _stalled(view, status)
+    stalled = _stalled(view, status, ready=ready)
     failed = status.warning is not None and status.warning.reason not in ADVICE
     warning = f"{status.warning.reason}: {status.warning.message}" if status.warning else ""
     operating = status.operation is not None and status.operation.type is not OperationType.SNAPSHOT
@@ -183,11 +183,13 @@ def _ready(view: View, status: StreamJobStatus) -> tuple[bool, str, str]:
     return False, str(state or State.OPERATING), text
 
 
-def _stalled(view: View, status: StreamJobStatus) -> bool:
+def _stalled(view: View, status: StreamJobStatus, *, ready: bool) -> bool:
     """Given up until somebody changes something."""
     if status.operation is not None and status.operation.phase in _NOT_GIVEN_UP:
         return False
     if _spec_problem(view):
+        return True
+    if not ready and status.warning is not None and status.warning.reason == "RecordLost":
         return True
     retry = status.retry
     if retry is None or retry.operation is OperationType.SNAPSHOT:

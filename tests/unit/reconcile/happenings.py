@@ -115,8 +115,11 @@ class Happenings(RuleBasedStateMachine):
         self.stage.edit(**fields)
         self.stage.contract.edited()
 
-    @happens(state=st.sampled_from(["Running", "Paused", "Stopped"]))
-    def wish(self, state: str) -> None:
+    @happens(state=st.sampled_from(["Running", "Paused", "Stopped"]), slow=ON)
+    def wish(self, state: str, *, slow: bool = False) -> None:
+        """`slow`: the savepoint that it may need is not complete for long."""
+        for job in self.stage.flink.alive:
+            job.savepoints_wait |= slow
         self._edit(desiredState=state)
 
     @happens(parallelism=st.integers(1, 3))

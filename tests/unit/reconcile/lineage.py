@@ -108,8 +108,9 @@ class Lineage:
         assert status.run == self.run + 1
         left_behind = (
             said.stop
-            # Nobody can tell a bounded job that has ended unseen from one that has done nothing.
-            or (self.finished and not said.ended)
+            # Nobody can tell a bounded job that has ended unseen from one that has done nothing;
+            # and who wants one started again that has ended has no state of it left to lose.
+            or (self.finished and (chosen or not said.ended))
             or (kind in REPLACEMENTS and said.stateless)
             or (kind in FROM_A_CHOICE and asked_anew and (said.stateless or said.ended))
         )

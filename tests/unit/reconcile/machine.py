@@ -141,13 +141,14 @@ class Machine(Happenings):
         for job in self.at_work:
             job.cancel() if cancelled else job.finish()
 
-    @happens(fail=ON, wait=ON, kill=ON)
-    def savepoints_will(self, *, fail: bool, wait: bool, kill: bool) -> None:
-        """They fail, wait until they are let go, or complete and then the job fails."""
+    @happens(end=st.sampled_from(["complete", "wait", "wait", "fail", "end in a failed job"]))
+    def savepoints_will(self, end: str) -> None:
+        """What becomes of those that are asked for from now on."""
         for job in self.alive:
-            job.savepoints_fail = Failure("disk is full") if fail else None
-            job.savepoints_wait = wait
-            job.dies_with_savepoint = Failure("sink is gone") if kill else None
+            job.savepoints_wait = end == "wait"
+            job.savepoints_fail = Failure("disk is full") if end == "fail" else None
+            dies = end == "end in a failed job"
+            job.dies_with_savepoint = Failure("sink is gone") if dies else None
 
     @happens(unseen=st.sampled_from([0, 10, 301]))
     def savepoints_complete(self, unseen: int = 0) -> None:
@@ -164,6 +165,13 @@ class Machine(Happenings):
     @happens(answers=ON)
     def flink_answers(self, *, answers: bool) -> None:
         self.stage.flink.unreachable = not answers
+
+    @happens(for_passes=st.integers(1, 12))
+    def flink_is_silent(self, for_passes: int) -> None:
+        """For a while; then it answers again."""
+        self.stage.flink.unreachable = True
+        self.looks(for_passes)
+        self.stage.flink.unreachable = False
 
     @happens(lists_result=ON)
     def jobmanager_is_replaced(self, *, lists_result: bool) -> None:

@@ -96,7 +96,6 @@ def test_a_mistyped_restore_is_not_followed_by_a_start_from_nothing() -> None:
     state.teardown()
 
 
-@pytest.mark.xfail(reason="the operator waits for an edit, and no condition says so")
 def test_a_job_that_can_not_be_kept_up_without_its_record_is_given_up() -> None:
     state = Machine()
     state.made()
@@ -105,7 +104,6 @@ def test_a_job_that_can_not_be_kept_up_without_its_record_is_given_up() -> None:
     assert state.stage.conditions["Stalled"]
 
 
-@pytest.mark.xfail(reason="the cause of a job that ended without one has no remedy")
 def test_a_job_that_ended_unseen_is_told_with_a_remedy() -> None:
     state = Machine()
     state.made(recovers=False)

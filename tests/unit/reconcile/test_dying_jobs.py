@@ -88,3 +88,27 @@ async def test_a_failed_pause_of_a_job_that_keeps_restarting_is_forgotten_with_t
     await stage.looks(10)
 
     assert (stage.status.state, stage.warning) == ("Operating", None)
+
+
+async def test_a_savepoint_that_fails_with_the_job_is_told_with_the_job() -> None:
+    stage = await pausing()
+    newest = stage.job.checkpoint()
+    asked = stage.flink.savepoint_result
+
+    async def fails_at_this_moment(address: str, job_id: str, trigger_id: str) -> SavepointResult:
+        stage.job.state = "FAILING"
+        for savepoint in stage.job.savepoints.values():
+            savepoint.result = SavepointResult(failure=Failure("Coordinator is suspending."))
+        return await asked(address, job_id, trigger_id)
+
+    stage.flink.savepoint_result = fails_at_this_moment  # type: ignore[method-assign]
+    await stage.looks(3)
+    assert (stage.status.state, stage.warning) == ("Operating", None)
+    stage.flink.savepoint_result = asked  # type: ignore[method-assign]
+    stage.job.fail("out of memory")
+
+    await stage.settle()
+
+    assert (stage.status.state, stage.warning) == ("Stopped", "PauseFailed")
+    assert stage.status.snapshot is not None
+    assert stage.status.snapshot.path == newest.path

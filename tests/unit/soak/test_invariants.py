@@ -112,6 +112,13 @@ def test_ready_for_an_older_generation_says_nothing_of_this_wish() -> None:
     assert judged(old) == []
 
 
+def test_a_deletion_is_the_wish_to_be_stopped() -> None:
+    ready = look("Stopped", conditions={"Ready": "True"})
+    assert judged(ready) != []
+    ready.body["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert judged(ready) == []
+
+
 def test_paused_with_nothing_to_pause_is_stopped() -> None:
     ready = look("Stopped", wish="Paused", conditions={"Ready": "True"})
     assert judged(ready) != []
