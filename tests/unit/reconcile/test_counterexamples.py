@@ -109,7 +109,7 @@ def test_a_job_that_ended_unseen_is_told_with_a_remedy() -> None:
     state.made(recovers=False)
     state.flink_gives_up()
     state.pod_is_killed(component="jobmanager")
-    state.time_passes(passes=60)
+    state.time_passes(passes=200)
     warning = state.stage.status.warning
     assert warning is not None
     assert warning.remedy
