@@ -57,7 +57,7 @@ CREATE TABLE numbers (id BIGINT) WITH (
   'fields.id.kind' = 'sequence', 'fields.id.start' = '1', 'fields.id.end' = '400000'
 );
 CREATE TABLE lines (id BIGINT) WITH (
-  'connector' = 'filesystem', 'path' = 'file:///data/lines', 'format' = 'csv',
+  'connector' = 'filesystem', 'path' = 'file:///data/soak-lines', 'format' = 'csv',
   'sink.rolling-policy.rollover-interval' = '2 s', 'sink.rolling-policy.check-interval' = '1 s'
 );
 INSERT INTO lines SELECT id FROM numbers;
@@ -124,9 +124,9 @@ class Soak:
         self._seed = seed
         self._jobs = {name: Job(cluster, name, spec) for name, spec in _specs(jar).items()}
         self._counts: dict[str, Count] = {
-            "numbers": partial(of_numbered_records, cluster.data / "numbers"),
-            "lines": partial(of_lines, cluster.data / "lines"),
-            "lives": partial(of_numbered_records, cluster.data / "lives"),
+            "numbers": partial(of_numbered_records, cluster.data / "soak-numbers"),
+            "lines": partial(of_lines, cluster.data / "soak-lines"),
+            "lives": partial(of_numbered_records, cluster.data / "soak-lives"),
         }
         self._watcher = Watcher(cluster, self.journal, self._counts)
         self._generations: dict[str, int] = {}
@@ -272,9 +272,9 @@ class Soak:
 def _specs(jar: Path) -> dict[str, dict[str, Any]]:
     checkpoints = {"execution.checkpointing.interval": "2 s"}
     return {
-        "numbers": numbered_records(jar, output="numbers"),
+        "numbers": numbered_records(jar, output="soak-numbers"),
         "lines": {"sql": {"script": _SQL}, "flinkConfiguration": checkpoints},
-        "lives": numbered_records(jar, output="lives"),
+        "lives": numbered_records(jar, output="soak-lives"),
     }
 
 

@@ -21,7 +21,7 @@ CREATE TABLE numbers (id BIGINT) WITH (
 """
 SINK = """
 CREATE TABLE kept (id BIGINT) WITH (
-  'connector' = 'filesystem', 'path' = 'file:///data/kept', 'format' = 'csv',
+  'connector' = 'filesystem', 'path' = 'file:///data/stored', 'format' = 'csv',
   'sink.rolling-policy.rollover-interval' = '1 s', 'sink.rolling-policy.check-interval' = '1 s'
 );
 INSERT INTO kept SELECT id FROM numbers;
@@ -62,7 +62,7 @@ def job(cluster: Cluster, volume: Path) -> Iterator[Job]:
 
 def exact(job: Job) -> None:
     """More is committed than before, and all of it exactly once."""
-    directory = job.cluster.data / "kept"
+    directory = job.cluster.data / "stored"
 
     def whole(more_than: int) -> bool:
         ids = committed_ids(directory)

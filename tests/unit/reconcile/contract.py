@@ -225,7 +225,7 @@ class Contract:
         if reason.startswith("Snapshot"):
             starts = before.operation is not None and before.operation.phase is Phase.STARTING
             return before.snapshots != now.snapshots or (starts and now.state is State.RUNNING)
-        if reason.startswith("Pause"):
+        if reason.startswith("Pause") and self.wish is Wish.PAUSED:
             return now.state is State.PAUSED
         if reason.startswith("Upgrade"):
             return now.state is State.RUNNING and self._runs_as_declared(now.run or 0)
