@@ -205,19 +205,30 @@ async def _ask_savepoint(
 
 
 async def _protect_high_availability(world: World, job: JobRef, run: int) -> None:
-    protected = {"metadata": {"finalizers": [constants.HIGH_AVAILABILITY_FINALIZER]}}
     selector = high_availability_selector(job.uid, [run])
     for body in await world.kube.find(kinds.CONFIG_MAP, job.namespace, selector):
-        meta = body["metadata"]
-        if "deletionTimestamp" not in meta and not meta.get("finalizers"):
-            await world.kube.merge(kinds.CONFIG_MAP, job.namespace, meta["name"], protected)
+        if "deletionTimestamp" not in body["metadata"]:
+            await _set_finalizer(world, body, wanted=True)
+
+
+async def _set_finalizer(world: World, body: dict[str, Any], *, wanted: bool) -> None:
+    """The operator's own; those of others stay."""
+    meta, own = body["metadata"], constants.HIGH_AVAILABILITY_FINALIZER
+    others = [each for each in meta.get("finalizers") or [] if each != own]
+    finalizers = [*others, own] if wanted else others
+    if finalizers != (meta.get("finalizers") or []):
+        # With the version: nobody's finalizer is lost between the look and the change.
+        about = {"finalizers": finalizers or None, "resourceVersion": meta["resourceVersion"]}
+        await world.kube.merge(
+            kinds.CONFIG_MAP, meta["namespace"], meta["name"], {"metadata": about}
+        )
 
 
 async def _remove_leftovers(world: World, job: JobRef, left: RemoveLeftovers) -> None:
     for name in left.protected:
         with suppress(NotFound):
-            released = {"metadata": {"finalizers": None}}
-            await world.kube.merge(kinds.CONFIG_MAP, job.namespace, name, released)
+            found = await world.kube.get(kinds.CONFIG_MAP, job.namespace, name)
+            await _set_finalizer(world, found, wanted=False)
     for kind, names in (
         (kinds.POD, left.inspectors),
         (kinds.SERVICE, left.services),
