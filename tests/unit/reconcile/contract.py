@@ -30,8 +30,6 @@ STOP_BOUND: Final = timedelta(minutes=3)
 STOP_PASSES: Final = 12
 MOST_ATTEMPTS: Final = 3
 """The default of `retry.maxAttempts`, and as many as any user asks for here."""
-SAID_IN_MESSAGE: Final = frozenset({"InvalidSpec", "JobFailed"})
-"""Warnings whose message says what to do, or has nothing more to say."""
 RUNS_FLINK: Final = (
     f"{constants.LABEL_COMPONENT} in ({constants.JOBMANAGER},{constants.TASKMANAGER})"
 )
@@ -145,7 +143,7 @@ class Contract:
         if holds["Stalled"]:
             assert status.warning is not None
             assert status.warning.message
-            assert status.warning.remedy or status.warning.reason in SAID_IN_MESSAGE
+            assert status.warning.remedy or status.warning.reason == "InvalidSpec"
         if holds["Ready"]:
             reason = {condition.type: condition.reason for condition in status.conditions}["Ready"]
             as_wished = status.state is not None and status.state.value == self.wish.value
@@ -242,5 +240,5 @@ class Contract:
     def check_rest(self) -> None:
         """The wish is fulfilled, or given up with words that say what to do."""
         conditions = self.stage.conditions
-        assert conditions["Ready"] or conditions["Stalled"] or self.stage.warning == "RecordLost"
+        assert conditions["Ready"] or conditions["Stalled"]
         assert self.stage.status.operation is None

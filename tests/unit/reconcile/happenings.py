@@ -115,12 +115,20 @@ class Happenings(RuleBasedStateMachine):
         self.stage.edit(**fields)
         self.stage.contract.edited()
 
-    @happens(state=st.sampled_from(["Running", "Paused", "Stopped"]), slow=ON)
-    def wish(self, state: str, *, slow: bool = False) -> None:
-        """`slow`: the savepoint that it may need is not complete for long."""
-        for job in self.stage.flink.alive:
-            job.savepoints_wait |= slow
+    @happens(state=st.sampled_from(["Running", "Paused", "Stopped"]))
+    def wish(self, state: str) -> None:
         self._edit(desiredState=state)
+
+    @happens(silent=st.integers(0, 12))
+    def slow_pause(self, silent: int = 0) -> None:
+        """The savepoint takes long, and Flink can't be asked for so many passes of that time."""
+        for job in self.stage.flink.alive:
+            job.savepoints_wait = True
+        self._edit(desiredState="Paused")
+        self.looks(2)
+        unreachable, self.stage.flink.unreachable = self.stage.flink.unreachable, True
+        self.looks(silent)
+        self.stage.flink.unreachable = unreachable
 
     @happens(parallelism=st.integers(1, 3))
     def edit(self, parallelism: int) -> None:
