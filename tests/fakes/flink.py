@@ -67,6 +67,8 @@ class FakeFlink(FlinkClient):
         if job.reachable and all_run and not job.begun:
             job.begun = True
             if restored_path is not None and restored_path not in self.files:
+                # Of such a job Flink shows a stand-in, without tasks and statistics.
+                job.tasks_total = 0
                 job.fail(
                     "The snapshot could not be restored: Cannot find checkpoint or savepoint "
                     f"file/directory '{restored_path}'"

@@ -76,6 +76,8 @@ class InspectionStatus(Model):
     cause: str
     """What the job was lost to, in words for the user."""
     remedy: str | None = None
+    heals: bool = True
+    """Time may heal what it was lost to."""
 
 
 class Operation(Model):

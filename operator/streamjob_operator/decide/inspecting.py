@@ -186,4 +186,4 @@ def _cause(operation: Operation) -> Problem:
     look = operation.inspection
     if look is None:
         return Problem(operation.message)
-    return Problem(look.cause, look.remedy)
+    return Problem(look.cause, look.remedy, heals=look.heals)

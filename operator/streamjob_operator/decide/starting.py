@@ -239,11 +239,10 @@ def start_failed(view: View, problem: Problem) -> Plan:
     assert operation is not None  # noqa: S101 - a start is under way
     kind = operation.type
     status = view.status
-    known = status.flink
-    if not view.seen.flink.reachable and known is not None and known.job_state is not None:
+    if _may_have_saved_unseen(view):
+        if view.seen.record is not None:
+            return begin_inspection(view, problem)
         problem = replace(problem, heals=False)
-    if _may_have_saved_unseen(view) and view.seen.record is not None:
-        return begin_inspection(view, problem)
     if has_checkpoint_of_its_own(view):
         newest = newest_state(view)
         if newest is not None:

@@ -210,7 +210,11 @@ def begin_inspection(view: View, cause: Problem) -> Plan:
         trigger_id=None,
         message=f"{cause.message}: looking for the newest state in the job's storage",
         inspection=InspectionStatus(
-            number=1, due_at=view.now, cause=cause.message, remedy=cause.remedy
+            number=1,
+            due_at=view.now,
+            cause=cause.message,
+            remedy=cause.remedy,
+            heals=cause.heals,
         ),
     )
     assert status.operation is not None  # noqa: S101 - set above
