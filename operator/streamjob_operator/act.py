@@ -208,17 +208,14 @@ async def _protect_high_availability(world: World, job: JobRef, run: int) -> Non
     selector = high_availability_selector(job.uid, [run])
     for body in await world.kube.find(kinds.CONFIG_MAP, job.namespace, selector):
         if "deletionTimestamp" not in body["metadata"]:
-            await _set_finalizer(world, body, wanted=True)
+            await _protect(world, body["metadata"])
 
 
-async def _set_finalizer(world: World, body: dict[str, Any], *, wanted: bool) -> None:
-    """The operator's own; those of others stay."""
-    meta, own = body["metadata"], constants.HIGH_AVAILABILITY_FINALIZER
-    others = [each for each in meta.get("finalizers") or [] if each != own]
-    finalizers = [*others, own] if wanted else others
-    if finalizers != (meta.get("finalizers") or []):
-        # With the version: nobody's finalizer is lost between the look and the change.
-        about = {"finalizers": finalizers or None, "resourceVersion": meta["resourceVersion"]}
+async def _protect(world: World, meta: dict[str, Any]) -> None:
+    """Those of others stay."""
+    finalizers, own = meta.get("finalizers") or [], constants.HIGH_AVAILABILITY_FINALIZER
+    if own not in finalizers:
+        about = {"finalizers": [*finalizers, own]}
         await world.kube.merge(
             kinds.CONFIG_MAP, meta["namespace"], meta["name"], {"metadata": about}
         )
@@ -227,8 +224,8 @@ async def _set_finalizer(world: World, body: dict[str, Any], *, wanted: bool) ->
 async def _remove_leftovers(world: World, job: JobRef, left: RemoveLeftovers) -> None:
     for name in left.protected:
         with suppress(NotFound):
-            found = await world.kube.get(kinds.CONFIG_MAP, job.namespace, name)
-            await _set_finalizer(world, found, wanted=False)
+            released = {"metadata": {"finalizers": None}}
+            await world.kube.merge(kinds.CONFIG_MAP, job.namespace, name, released)
     for kind, names in (
         (kinds.POD, left.inspectors),
         (kinds.SERVICE, left.services),
