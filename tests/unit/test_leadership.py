@@ -338,8 +338,8 @@ async def test_a_lease_can_be_taken_and_kept_where_each_call_is_slow(
     before = election.candidate("before", leases=slow)
     await before.attempt()
     await before.release()
-    monkeypatch.setattr(leadership, "CALL_SECONDS", 1)
-    slow.seconds = 0.55
+    monkeypatch.setattr(leadership, "CALL_SECONDS", 2)
+    slow.seconds = 1.05
     first = election.candidate("first", leases=slow)
     assert await first.attempt()
     assert first.seconds_left > 0
