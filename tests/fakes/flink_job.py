@@ -159,6 +159,7 @@ class FakeJob:
         self.newest_savepoint = None
         if self.is_over:
             self.application = self.state
+            self.failure = None
             self.submitted = lists_result
             self.tasks_total = self.tasks_running = self.tasks_finished = 0
             return

@@ -12,7 +12,12 @@ from streamjob_operator.api.run import RunRecord, RunSpec
 from streamjob_operator.api.spec import Wish
 from streamjob_operator.api.status import OperationType, State
 from streamjob_operator.decide import problems
-from streamjob_operator.decide.finished import job_cancelled, job_finished
+from streamjob_operator.decide.finished import (
+    CAUSE_LAGS,
+    ended_unseen,
+    job_cancelled,
+    job_finished,
+)
 from streamjob_operator.decide.plan import (
     Action,
     Event,
@@ -126,14 +131,21 @@ def rolls_back(view: View) -> bool:
 
 def _failure(view: View) -> Problem | None:
     """Why the start has failed, if it has."""
-    seen, flink = view.seen, view.seen.flink
+    seen = view.seen
     if seen.trouble:
         return Problem(seen.trouble, "mend what was refused, then set a new spec.restartNonce")
     if seen.run is not None and seen.run.record_problem:
         return Problem(seen.run.record_problem, "set a new spec.restartNonce to start anew")
-    job = flink.job
+    return _failure_in_flink(view) or _container_failure(view) or _overdue(view)
+
+
+def _failure_in_flink(view: View) -> Problem | None:
+    """The program or the job has failed, as Flink tells it."""
+    flink, job = view.seen.flink, view.seen.flink.job
     if flink.application == "FAILED" and (job is None or job.is_over) and flink.failure:
         return problems.of_failure(flink.failure)
+    if flink.application == "FAILED" and job is None and _is_nameless_for_long(view):
+        return ended_unseen("the job has ended")
     if job is not None and job.state in {"FAILED", "CANCELED"}:
         if flink.failure is not None:
             return problems.of_failure(flink.failure)
@@ -146,7 +158,13 @@ def _failure(view: View) -> Problem | None:
         )
     if len(flink.restarts) >= RESTARTS_THAT_FAIL_A_START:
         return problems.of_failure(flink.restarts[0])
-    return _container_failure(view) or _overdue(view)
+    return None
+
+
+def _is_nameless_for_long(view: View) -> bool:
+    """Flink had the time to name the job, or the cause of its end."""
+    since = view.seen.flink.nameless_since
+    return since is not None and view.now - since > CAUSE_LAGS
 
 
 def _container_failure(view: View) -> Problem | None:
@@ -258,10 +276,9 @@ def _may_have_saved_unseen(view: View) -> bool:
     flink = view.seen.flink
     if not flink.reachable:
         return may_have_checkpoints(view)
-    # A JobManager that took over after the job's end knows its result alone.
+    # A JobManager that took over after the job's end knows its result alone, and no cause of it.
     over = flink.application == "FAILED" or (flink.job is not None and flink.job.is_over)
-    in_program = flink.failure is not None and flink.failure.in_program
-    return over and not in_program and flink.checkpoints is None
+    return over and flink.failure is None and flink.checkpoints is None
 
 
 def start_failed_without_state(view: View, problem: Problem) -> Plan:

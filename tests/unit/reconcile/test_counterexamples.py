@@ -77,7 +77,7 @@ def test_a_failed_start_stays_told_while_its_pods_lie_on_a_lost_node() -> None:
     state.made(passes=1)
     state.node_answers(answers=False)
     state.flink_gives_up()
-    state.pod_is_killed(component="jobmanager", passes=2)
+    state.pod_is_killed(component="jobmanager", passes=8)
     assert state.stage.warning == "RunFailed"
     state.operator_sleeps(seconds=700, passes=2)
     assert state.stage.warning == "RunFailed"
