@@ -104,7 +104,6 @@ FAILURES: Final[dict[str, tuple[str, ...]]] = {
         "The API server puts calls off (429)",
         "Watches do not work",
         "A call is answered with an error, or its answer is lost",
-        "Operator, Flink and API server are killed at random while wishes change",
         "Others write to the resource meanwhile",
         "The Flink of one job is slow",
         "The clocks of nodes differ",

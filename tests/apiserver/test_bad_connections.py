@@ -34,7 +34,7 @@ which the first looks at all jobs are spread, a Pause. The rest is for machines 
 TAKEN_OVER_SECONDS: Final = 15
 MOST_IN_A_SECOND: Final = 40
 """What five jobs and five watches may ask for when they begin or fail at the same time."""
-MOST_ON_AVERAGE: Final = 8
+MOST_ON_AVERAGE: Final = 5
 """Calls per second over an outage."""
 STOOD_STILL_SECONDS: Final = 1.0
 """A machine on which everything stops for so long may cost an operator its lease where each call

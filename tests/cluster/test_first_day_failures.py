@@ -37,13 +37,13 @@ SPECS: dict[str, dict[str, Any]] = {
     "no-image": sql(
         GOOD + SINK + "INSERT INTO s SELECT id FROM n;",
         image="registry.invalid/flink:nowhere",
-        start={"timeout": "90s"},
+        start={"timeout": "45s"},
         retry={"maxAttempts": 1},
     ),
     "no-room": sql(
         GOOD + SINK + "INSERT INTO s SELECT id FROM n;",
         resources={"jobManager": {"cu": "0.1"}, "taskManager": {"cu": "64"}},
-        start={"timeout": "90s"},
+        start={"timeout": "60s"},
         retry={"maxAttempts": 1},
     ),
     "no-storage": sql(

@@ -17,12 +17,6 @@ SEED = int(os.environ.get("STREAMJOB_SOAK_SEED") or random.randrange(1_000_000))
 
 
 @pytest.mark.skipif(not MINUTES, reason="runs for STREAMJOB_SOAK_MINUTES")
-@pytest.mark.failure(
-    what="Operator, Flink and API server are killed at random while wishes change",
-    shown="at every moment: no pods of two runs, Running only while Flink says so, Paused and "
-    "Stopped only without pods, given up only with a warning; at the end Running, then Paused",
-    kept="every record exactly once; each snapshot that a Paused job shows",
-)
 def test_nothing_is_lost_or_doubled_and_the_state_never_lies(
     cluster: Cluster, numbered_jar: Path
 ) -> None:

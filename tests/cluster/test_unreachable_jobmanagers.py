@@ -161,12 +161,6 @@ def of_high_availability(job: Job) -> list[str]:
     return [name for name in found.split() if job.status["jobId"] in name]
 
 
-@pytest.mark.failure(
-    what="The JobManager's container ends again and again",
-    shown="Unknown for 2 minutes; then Operating, operation Recover, event `JobFailed` with the "
-    "container's last message; then Running without a warning, a new run",
-    kept="the newest checkpoint that lies in the storage: every record exactly once",
-)
 @pytest.mark.skipif(
     "STREAMJOB_SLOW_SCENARIOS" not in os.environ,
     reason="takes five minutes: 2 of them pass before it is a failure, and kubelet backs off",

@@ -115,7 +115,8 @@ def _found(view: View, operation: Operation, found: Inspection) -> Plan:
         return _go_on(view, operation, found.newest)
     if _is_start(operation):
         return start_failed_without_state(view, _cause(operation))
-    return _unknown(view, operation, "no complete state of it lies in the storage")
+    gone = f" ({', '.join(found.missing)} does not exist)" if found.missing else ""
+    return _unknown(view, operation, f"no complete state of it lies in the storage{gone}")
 
 
 def _go_on(view: View, operation: Operation, newest: FoundState) -> Plan:

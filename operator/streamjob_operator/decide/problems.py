@@ -74,6 +74,17 @@ _HOPELESS_REASONS: Final = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 
 def of_waiting(pod: PodSeen) -> Problem | None:
     """Why a pod does not come up, as far as Kubernetes says."""
+    return _of_stuck(pod) or _of_slow(pod)
+
+
+def of_all_waiting(pods: Iterable[PodSeen]) -> Problem | None:
+    """Of several pods: one of which Kubernetes gives the cause, else one that just is not up."""
+    waiting = tuple(pods)
+    found = (told(pod) for told in (_of_stuck, _of_slow) for pod in waiting)
+    return next((problem for problem in found if problem is not None), None)
+
+
+def _of_stuck(pod: PodSeen) -> Problem | None:
     if pod.unschedulable:
         return Problem(
             f"pod {pod.name} finds no node: {pod.unschedulable}",
@@ -90,6 +101,10 @@ def of_waiting(pod: PodSeen) -> Problem | None:
             f"pod {pod.name} can't be made ({pod.waiting_reason}): {pod.waiting_message}",
             "check the Secrets, ConfigMaps and volumes that spec.podTemplate names",
         )
+    return None
+
+
+def _of_slow(pod: PodSeen) -> Problem | None:
     coming = pod.waiting_reason in {"", "ContainerCreating", "PodInitializing"}
     if not pod.running and pod.last_end is None and coming:
         return Problem(
@@ -101,8 +116,7 @@ def of_waiting(pod: PodSeen) -> Problem | None:
 
 def of_pending(pods: Iterable[PodSeen], now: datetime) -> Problem | None:
     """A pod that stays pending: each one gets its time, also one that takes another's place."""
-    overdue = (pod for pod in pods if now - pod.created_at > PENDING_BEFORE_WARNING)
-    return next((problem for pod in overdue if (problem := of_waiting(pod))), None)
+    return of_all_waiting(pod for pod in pods if now - pod.created_at > PENDING_BEFORE_WARNING)
 
 
 def of_silence(jobmanagers: Iterable[PodSeen], why: str = "") -> Problem:

@@ -201,8 +201,7 @@ def _overdue(view: View) -> Problem | None:
 
 
 def _pending(view: View) -> Problem | None:
-    found = [problems.of_waiting(pod) for pod in view.seen.pods]
-    return next((problem for problem in found if problem is not None), None)
+    return problems.of_all_waiting(view.seen.pods)
 
 
 def _is_established(view: View) -> bool:

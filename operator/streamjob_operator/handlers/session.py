@@ -13,7 +13,7 @@ import kopf
 
 BRIEF_SECONDS: Final = 10.0
 """A watch that lived no longer than this did not work: something between here and there cuts it."""
-FIRST_PAUSE_SECONDS: Final = 0.5
+FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 10.0
 """What a change of a resource may have to wait for where watches don't work at all."""
 

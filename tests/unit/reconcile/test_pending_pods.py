@@ -34,3 +34,16 @@ async def test_a_pod_that_stays_pending_is_named() -> None:
     stage = await restarting_with_a_new_pod()
     await stage.looks(40)
     assert (stage.status.state, stage.warning) == ("Operating", "PodsPending")
+
+
+async def test_a_pod_whose_cause_is_known_is_named_before_one_that_is_just_slow() -> None:
+    stage = Stage()
+    stage.kubelet.fates["jobmanager"] = Fate(waiting="ContainerCreating")
+    stage.kubelet.fates["taskmanager"] = Fate(waiting="ErrImagePull", message="no such host")
+    stage.apply(start={"timeout": "45s"}, retry={"maxAttempts": 1})
+
+    await stage.settle()
+
+    assert stage.status.warning is not None
+    assert stage.status.warning.reason == "RunFailed"
+    assert "no such host" in stage.status.warning.message
